@@ -1,0 +1,74 @@
+package claim
+
+import (
+	"maps"
+	"slices"
+)
+
+// Claim is one documented behaviour.
+type Claim struct {
+	ID       string   // STORY/NAME in kebab-case, never reused
+	Text     string   // one sentence in the present tense
+	Level    string   // MUST, SHOULD, MAY, kernel-documented or observed
+	Story    string   // the part of ID before the slash
+	Sources  []string // where it is written, at least one: "RFC 9293 MUST-26", "kernel tcp_keepalive_timer"
+	Seed     string   // section of the seed article, or "missing"
+	Since    string   // release that brought Feature, major.minor; empty if every release has it
+	Feature  string   // what a kernel must have, or the claim is unsupported; empty if nothing
+	Profile  string   // the only profile it is run in; empty if every
+	Sabotage []string // at least one name of Catalogue.Sabotages
+}
+
+// RunsIn says whether the claim is run in a profile, "scaled" or "defaults".
+func (c Claim) RunsIn(profile string) bool { return c.Profile == "" || c.Profile == profile }
+
+// Levels are the known levels, the most binding first.
+func Levels() []string { return []string{"MUST", "SHOULD", "MAY", "kernel-documented", "observed"} }
+
+// Story is a group of claims about one kind of break.
+type Story struct{ Name, Title string }
+
+// Catalogue is every claim, in the order of fixtures/claims.yaml. It does not change once loaded.
+type Catalogue struct {
+	stories   []Story
+	claims    []Claim
+	index     map[string]int
+	sabotages map[string]string
+}
+
+// Claims returns every claim in the catalogue's order.
+func (c *Catalogue) Claims() []Claim { return slices.Clone(c.claims) }
+
+// Stories returns the stories in the catalogue's order.
+func (c *Catalogue) Stories() []Story { return slices.Clone(c.stories) }
+
+// Sabotages returns the closed list of sabotages: name to meaning.
+func (c *Catalogue) Sabotages() map[string]string { return maps.Clone(c.sabotages) }
+
+// ByID finds a claim.
+func (c *Catalogue) ByID(id string) (Claim, bool) {
+	i, known := c.index[id]
+	if !known {
+		return Claim{}, false
+	}
+	return c.claims[i], true
+}
+
+// Order is the claim's place in the catalogue, from 0; unknown claims come last.
+func (c *Catalogue) Order(id string) int {
+	if i, known := c.index[id]; known {
+		return i
+	}
+	return len(c.claims)
+}
+
+// ByStory returns a story's claims in the catalogue's order, none for an unknown story.
+func (c *Catalogue) ByStory(story string) []Claim {
+	var claims []Claim
+	for _, cl := range c.claims {
+		if cl.Story == story {
+			claims = append(claims, cl)
+		}
+	}
+	return claims
+}

@@ -1,0 +1,161 @@
+package claim
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/halfopen/halfopen/fixtures"
+)
+
+// Load reads the embedded catalogue.
+func Load() (*Catalogue, error) { return Parse("claims.yaml", fixtures.Claims) }
+
+type file struct {
+	Sabotages map[string]string `yaml:"sabotages"`
+	Stories   []storyEntry      `yaml:"stories"`
+}
+
+type storyEntry struct {
+	Name   string       `yaml:"name"`
+	Title  string       `yaml:"title"`
+	Claims []claimEntry `yaml:"claims"`
+}
+
+type claimEntry struct {
+	ID       string   `yaml:"id"`
+	Claim    string   `yaml:"claim"`
+	Level    string   `yaml:"level"`
+	Sources  []string `yaml:"sources"`
+	Seed     string   `yaml:"seed"`
+	Since    string   `yaml:"since"`
+	Feature  string   `yaml:"feature"`
+	Profile  string   `yaml:"profile"`
+	Sabotage []string `yaml:"sabotage"`
+}
+
+// Parse reads a catalogue; name is used in errors only. Every fault found is in the error, one
+// line each with the line of the file.
+func Parse(name string, data []byte) (*Catalogue, error) {
+	var f file
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(&f); err != nil {
+		if errors.Is(err, io.EOF) {
+			return nil, fmt.Errorf("%s: the catalogue is empty", name)
+		}
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	lines, err := claimLines(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+
+	c := &Catalogue{index: map[string]int{}, sabotages: f.Sabotages}
+	var faults []error
+	fault := func(line int, format string, args ...any) {
+		faults = append(faults, fmt.Errorf("%s:%d: %s", name, line, fmt.Sprintf(format, args...)))
+	}
+	if len(f.Stories) == 0 {
+		fault(1, "the catalogue has no stories")
+	}
+	for s, story := range f.Stories {
+		if c.hasStory(story.Name) {
+			fault(1, "the story %s is there twice", story.Name)
+		}
+		c.stories = append(c.stories, Story{Name: story.Name, Title: story.Title})
+		for i, entry := range story.Claims {
+			line := lines[s][i]
+			if first, again := c.index[entry.ID]; again {
+				fault(line, "the ID %s is used twice, first for %q", entry.ID, c.claims[first].Text)
+				continue
+			}
+			for _, what := range entry.faults(story.Name, f.Sabotages) {
+				fault(line, "claim %q %s", entry.ID, what)
+			}
+			c.index[entry.ID] = len(c.claims)
+			c.claims = append(c.claims, Claim{
+				ID: entry.ID, Text: entry.Claim, Level: entry.Level, Story: story.Name,
+				Sources: entry.Sources, Seed: entry.Seed, Since: entry.Since, Feature: entry.Feature,
+				Profile: entry.Profile, Sabotage: entry.Sabotage,
+			})
+		}
+	}
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	return c, nil
+}
+
+func (c *Catalogue) hasStory(name string) bool {
+	return slices.ContainsFunc(c.stories, func(s Story) bool { return s.Name == name })
+}
+
+// claimLines gives the line of each claim, by story and place. The strict decoder does not tell
+// them and yaml.Node's own Decode is not strict, so the text is read a second time.
+func claimLines(data []byte) ([][]int, error) {
+	type placed struct {
+		Stories []struct {
+			Claims []yaml.Node `yaml:"claims"`
+		} `yaml:"stories"`
+	}
+	var f placed
+	if err := yaml.Unmarshal(data, &f); err != nil {
+		return nil, err
+	}
+	lines := make([][]int, len(f.Stories))
+	for i, story := range f.Stories {
+		for _, node := range story.Claims {
+			lines[i] = append(lines[i], node.Line)
+		}
+	}
+	return lines, nil
+}
+
+var (
+	idSyntax    = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*/[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
+	sinceSyntax = regexp.MustCompile(`^[0-9]+\.[0-9]+$`)
+	seedSyntax  = regexp.MustCompile(`^(missing|§[0-9](\.[0-9])*(, §[0-9](\.[0-9])*)*)$`)
+)
+
+// faults lists what is wrong with one entry, as the ends of sentences about the claim.
+func (e claimEntry) faults(story string, sabotages map[string]string) []string {
+	var found []string
+	unless := func(ok bool, format string, args ...any) {
+		if !ok {
+			found = append(found, fmt.Sprintf(format, args...))
+		}
+	}
+	unless(idSyntax.MatchString(e.ID), "has no ID of the form story/name-in-kebab-case")
+	unless(strings.HasPrefix(e.ID, story+"/"), "stands in the story %s", story)
+	unless(isSentence(e.Claim), "must be one sentence, from a capital to its only full stop: %q", e.Claim)
+	unless(slices.Contains(Levels(), e.Level), "has the level %q; the levels are %s", e.Level, strings.Join(Levels(), ", "))
+	unless(len(e.Sources) > 0, "has no source")
+	unless(!slices.ContainsFunc(e.Sources, func(s string) bool { return strings.TrimSpace(s) == "" }), "has an empty source")
+	unless(seedSyntax.MatchString(e.Seed), "has the seed %q, which is neither sections (§3.1) nor \"missing\"", e.Seed)
+	unless(e.Since == "" || sinceSyntax.MatchString(e.Since), "has since %q, which is not major.minor", e.Since)
+	unless(e.Since == "" || e.Feature != "", "has since without feature")
+	unless(e.Profile == "" || e.Profile == "scaled" || e.Profile == "defaults", "has the profile %q, which is neither scaled nor defaults", e.Profile)
+	unless(len(e.Sabotage) > 0, "has no sabotage")
+	for i, name := range e.Sabotage {
+		_, known := sabotages[name]
+		unless(known, "has the sabotage %q, which is not in the list of sabotages", name)
+		unless(!slices.Contains(e.Sabotage[:i], name), "has the sabotage %q twice", name)
+	}
+	return found
+}
+
+// isSentence: a capital first, a full stop last, and none between that would end a sentence;
+// "0.2 s" ends none.
+func isSentence(text string) bool {
+	body, stopped := strings.CutSuffix(text, ".")
+	return stopped && body != "" && body[0] >= 'A' && body[0] <= 'Z' &&
+		!strings.HasSuffix(body, ".") && !strings.Contains(body, ". ") && !strings.Contains(body, "\n") &&
+		!strings.ContainsAny(body, "!?")
+}

@@ -1,0 +1,76 @@
+// Command halfopen checks what the running Linux kernel does when the other end of a TCP
+// connection breaks.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/sys/unix"
+
+	"github.com/halfopen/halfopen/harness/process"
+	"github.com/halfopen/halfopen/harness/stage"
+
+	_ "github.com/halfopen/halfopen/suites" // every story's specs
+)
+
+// Exit codes. An interrupt has the shell's 128 + SIGINT.
+const (
+	exitFailed      = 1 // the kernel broke a claim
+	exitUsage       = 2 // wrong usage, or the stage could not be set
+	exitInterrupted = 130
+)
+
+type commands struct {
+	Run runCommand `cmd:"" help:"Check the running kernel."`
+}
+
+func main() {
+	process.RunRole()
+	if stage.IsSpec() {
+		os.Exit(stage.RunSpec())
+	}
+	os.Exit(run(os.Args[1:]))
+}
+
+func run(args []string) int {
+	parser := kong.Must(&commands{},
+		kong.Name("halfopen"),
+		kong.Description("What a TCP connection does when the other end breaks, proved on a real Linux kernel."),
+		kong.UsageOnError(),
+	)
+	parsed, err := parser.Parse(args)
+	if err != nil {
+		return usage(err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	defer stop()
+	parsed.BindTo(ctx, (*context.Context)(nil))
+
+	err = parsed.Run()
+	var verdict verdictError
+	switch {
+	case errors.As(err, &verdict):
+		return int(verdict)
+	case ctx.Err() != nil:
+		fmt.Fprintln(os.Stderr, "halfopen: interrupted; the results so far are written")
+		return exitInterrupted
+	case err != nil:
+		return usage(err)
+	}
+	return 0
+}
+
+// verdictError is the exit code of a run that was completed and has been reported already.
+type verdictError int
+
+func (v verdictError) Error() string { return fmt.Sprintf("exit code %d", int(v)) }
+
+func usage(err error) int {
+	fmt.Fprintln(os.Stderr, "halfopen:", err)
+	return exitUsage
+}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/halfopen/halfopen/harness/claim"
+	"github.com/halfopen/halfopen/harness/kernel"
+	"github.com/halfopen/halfopen/harness/report"
+	"github.com/halfopen/halfopen/harness/runner"
+	"github.com/halfopen/halfopen/harness/sandbox"
+	"github.com/halfopen/halfopen/harness/stage"
+)
+
+type runCommand struct {
+	Names   []string `arg:"" optional:"" name:"story|claim" help:"Stories or claims to prove; all of them if none is named."`
+	Profile string   `default:"scaled" enum:"scaled,defaults" help:"Timeouts: ${enum}. With the kernel's defaults a run on the wall clock takes hours."`
+	Family  int      `default:"0" help:"4 or 6: one address family alone."`
+	Procs   int      `default:"64" help:"How many specs run side by side."`
+	Out     string   `default:"halfopen-results" type:"path" help:"The folder for results.json, junit.xml and the packets."`
+	List    bool     `help:"List the claims and stop."`
+}
+
+// Run is called twice: outside, where it finds wrong usage and then hands over to the copy of the
+// program in its own namespaces, and inside.
+func (c *runCommand) Run(ctx context.Context) error {
+	catalogue, err := claim.Load()
+	if err != nil {
+		return err
+	}
+	chosen, err := catalogue.Select(c.Names)
+	if err != nil {
+		return err
+	}
+	switch {
+	case c.Family != 0 && c.Family != 4 && c.Family != 6:
+		return fmt.Errorf("--family is 4 or 6, not %d", c.Family)
+	case c.Procs < 1:
+		return fmt.Errorf("--procs is at least 1, not %d", c.Procs)
+	}
+	if c.List {
+		list(chosen)
+		return nil
+	}
+	plan := c.plan(catalogue, chosen)
+	if len(plan) == 0 {
+		return fmt.Errorf("nothing to prove: of what is named, nothing runs with `--profile %s`", c.Profile)
+	}
+	if err := report.PrepareFolder(c.Out); err != nil {
+		return err
+	}
+	if err := sandbox.Enter(sandbox.Options{}); err != nil {
+		return err
+	}
+	return c.prove(ctx, catalogue, plan)
+}
+
+// list prints the claims, one a line, with the profile a claim is confined to.
+func list(claims []claim.Claim) {
+	for _, c := range claims {
+		only := ""
+		if c.Profile != "" {
+			only = " (profile " + c.Profile + " alone)"
+		}
+		fmt.Printf("%-42s %s%s\n", c.ID, c.Text, only)
+	}
+}
+
+// plan picks the specs of the chosen claims, in the catalogue's order.
+func (c *runCommand) plan(catalogue *claim.Catalogue, chosen []claim.Claim) []runner.Job {
+	wanted := map[string]bool{}
+	for _, each := range chosen {
+		wanted[each.ID] = each.RunsIn(c.Profile)
+	}
+	var plan []runner.Job
+	for _, spec := range stage.Specs() {
+		if wanted[spec.Claim] && (c.Family == 0 || c.Family == spec.Family) {
+			plan = append(plan, runner.Job{Spec: spec})
+		}
+	}
+	slices.SortStableFunc(plan, func(a, b runner.Job) int {
+		return catalogue.Order(a.Spec.Claim) - catalogue.Order(b.Spec.Claim)
+	})
+	return plan
+}
+
+func (c *runCommand) prove(ctx context.Context, catalogue *claim.Catalogue, plan []runner.Job) error {
+	running, err := kernel.Running()
+	if err != nil {
+		return err
+	}
+	if err := clean(c.Out); err != nil {
+		return err
+	}
+	printer := report.New(report.Terminal(os.Stdout))
+	printer.Begin(fmt.Sprintf("Linux %s (HZ %d), %s profile, %d specs", running.Release, running.HZ, c.Profile, len(plan)),
+		planned(catalogue, plan))
+	began := time.Now()
+	specs, interrupted := runner.Run(ctx, plan, runner.Options{
+		Profile: c.Profile, Out: c.Out, Procs: c.Procs,
+		Started: func(job runner.Job) { printer.Start(title(job.Spec)) },
+		Decided: func(_ runner.Job, result report.SpecResult) { printer.Done(result) },
+	})
+	seconds := time.Since(began).Seconds()
+	results := report.Results(catalogue, specs)
+	err = write(c.Out, catalogue, specs, report.Run{
+		Kernel: report.Kernel{Release: running.Release, Version: running.Version, Machine: running.Machine, HZ: running.HZ},
+		Clock:  "real", Profile: c.Profile, Family: c.Family,
+		Started: report.Stamp(began), Seconds: seconds, Complete: interrupted == nil, Claims: results,
+	})
+	printer.Finish(report.Closing{Folder: c.Out, Seconds: seconds})
+	if err := errors.Join(err, interrupted); err != nil {
+		return err
+	}
+	if code := report.ExitCode(results); code != 0 {
+		return verdictError(code)
+	}
+	return nil
+}
+
+func title(spec stage.Spec) string {
+	return report.SpecResult{Claim: spec.Claim, Case: spec.Case, Family: spec.Family}.Title()
+}
+
+// planned counts the specs of each claim and family.
+func planned(catalogue *claim.Catalogue, plan []runner.Job) []report.Planned {
+	var all []report.Planned
+	for _, job := range plan {
+		i := slices.IndexFunc(all, func(p report.Planned) bool {
+			return p.Claim.ID == job.Spec.Claim && p.Family == job.Spec.Family
+		})
+		if i < 0 {
+			proved, _ := catalogue.ByID(job.Spec.Claim)
+			all = append(all, report.Planned{Claim: proved, Family: job.Spec.Family})
+			i = len(all) - 1
+		}
+		all[i].Specs++
+	}
+	return all
+}
+
+// clean removes what an earlier run left in the folder, so that it holds one run alone.
+func clean(folder string) error {
+	for _, pattern := range []string{"results.json", "junit.xml", "*.pcapng"} {
+		old, err := filepath.Glob(filepath.Join(folder, pattern))
+		if err != nil {
+			return fmt.Errorf("cannot look for an earlier run in %s: %w", folder, err)
+		}
+		for _, file := range old {
+			if err := os.Remove(file); err != nil {
+				return fmt.Errorf("cannot remove %s, which an earlier run left: %w", file, err)
+			}
+		}
+	}
+	return nil
+}
+
+func write(folder string, catalogue *claim.Catalogue, specs []report.SpecResult, run report.Run) error {
+	results, err := run.JSON()
+	if err != nil {
+		return err
+	}
+	junit, err := report.JUnit(run, catalogue, specs)
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		report.WriteFile(filepath.Join(folder, "results.json"), results),
+		report.WriteFile(filepath.Join(folder, "junit.xml"), junit),
+	)
+}

@@ -1,0 +1,15 @@
+// Package lab builds the stage of one spec and breaks it: hosts, the switch that joins them, the
+// cables in between.
+//
+// A host is a network namespace of its own, held by a file descriptor and by an OS thread that
+// never leaves it, so there is nothing to sweep after a SIGKILL. The switch is a bridge in one more
+// namespace; a host's cable is the veth pair between the two. Unplugging a cable takes the switch's
+// end down: carrier goes from that host alone, and every other host sees silence.
+//
+// Every host has an IPv4 address from TEST-NET-1 (RFC 5737) and an IPv6 address from the
+// documentation prefix (RFC 3849). Nothing a lab sends can leave it: no namespace of a lab has a
+// device that leads outside.
+//
+// Faults are named as people say them: PowerOff, Reboot, Unplug, Replug, Blackhole, RemoveAddress,
+// RestoreAddress, and the firewalls of a host. Each is noted on the wire's record with its time.
+package lab

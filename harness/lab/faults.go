@@ -1,0 +1,189 @@
+package lab
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+)
+
+// PowerOff takes the host's power: from this moment nothing leaves it, no FIN and no RST, and its
+// processes, sockets and memory are gone. The switch and every other host keep their carrier.
+func (h *Host) PowerOff() error {
+	if h.ns == nil {
+		return fmt.Errorf("cannot power off %s: %w", h.name, errNamespaceGone)
+	}
+	// Taking the port down is quicker than removing it, and what comes after must not be seen.
+	if err := h.lab.rtnl.LinkSetDown(h.port); err != nil {
+		return fmt.Errorf("cannot power off %s: %w", h.name, err)
+	}
+	h.lab.Note("%s: power off", h.name)
+	if err := h.shutDown(); err != nil {
+		return fmt.Errorf("cannot power off %s: %w", h.name, err)
+	}
+	return nil
+}
+
+// Reboot brings the host back after a PowerOff, or crashes it first where it still runs: the same
+// name, MAC, addresses and sysctls, and a stack that knows nothing of any connection.
+func (h *Host) Reboot() error {
+	if h.ns != nil {
+		if err := h.PowerOff(); err != nil {
+			return err
+		}
+	}
+	if err := h.boot(); err != nil {
+		return fmt.Errorf("cannot reboot %s: %w", h.name, err)
+	}
+	h.lab.Note("%s: up again", h.name)
+	return nil
+}
+
+// Unplug pulls the host's cable out of the switch. The host loses its carrier; the others notice
+// nothing but silence.
+func (h *Host) Unplug() error {
+	if h.port == nil {
+		return fmt.Errorf("cannot unplug %s: %w", h.name, errNamespaceGone)
+	}
+	if err := h.lab.rtnl.LinkSetDown(h.port); err != nil {
+		return fmt.Errorf("cannot unplug %s: %w", h.name, err)
+	}
+	h.lab.Note("%s: cable unplugged", h.name)
+	return nil
+}
+
+// Replug puts the cable back.
+func (h *Host) Replug() error {
+	if h.port == nil {
+		return fmt.Errorf("cannot replug %s: %w", h.name, errNamespaceGone)
+	}
+	if err := h.lab.rtnl.LinkSetUp(h.port); err != nil {
+		return fmt.Errorf("cannot replug %s: %w", h.name, err)
+	}
+	h.lab.Note("%s: cable replugged", h.name)
+	return nil
+}
+
+// LinkDown is `ip link set eth0 down` on the host: the kernel also drops the device's routes.
+func (h *Host) LinkDown() error {
+	if err := h.configure(h.setLinkDown); err != nil {
+		return fmt.Errorf("cannot set %s of %s down: %w", device, h.name, err)
+	}
+	h.lab.Note("%s: link set down", h.name)
+	return nil
+}
+
+func (h *Host) setLinkDown() error { return h.rtnl.LinkSetDown(h.link) }
+
+// LinkUp is `ip link set eth0 up`. IPv4 addresses survive a LinkDown, IPv6 addresses do not
+// (net.ipv6.conf.*.keep_addr_on_down is 0): they are added again, as a network manager does.
+func (h *Host) LinkUp() error {
+	err := h.configure(func() error {
+		if err := h.rtnl.LinkSetUp(h.link); err != nil {
+			return err
+		}
+		return h.addAddress(h.ipv6)
+	})
+	if err != nil {
+		return fmt.Errorf("cannot set %s of %s up: %w", device, h.name, err)
+	}
+	h.lab.Note("%s: link set up", h.name)
+	return nil
+}
+
+// RemoveAddress takes the host's address of a family away.
+func (h *Host) RemoveAddress(family int) error { return h.RemoveOtherAddress(h.prefix(family)) }
+
+// RestoreAddress gives it back.
+func (h *Host) RestoreAddress(family int) error { return h.AddOtherAddress(h.prefix(family)) }
+
+// OtherAddress is an address of the lab's network that no host has.
+func (h *Host) OtherAddress(family int) netip.Prefix {
+	prefix := h.prefix(family)
+	bytes := prefix.Addr().AsSlice()
+	bytes[len(bytes)-1] += 100
+	other, _ := netip.AddrFromSlice(bytes)
+	return netip.PrefixFrom(other, prefix.Bits())
+}
+
+// AddOtherAddress adds an address, RemoveOtherAddress takes it away.
+func (h *Host) AddOtherAddress(prefix netip.Prefix) error {
+	if err := h.configure(func() error { return h.addAddress(prefix) }); err != nil {
+		return err
+	}
+	h.lab.Note("%s: address %s added", h.name, prefix.Addr())
+	return nil
+}
+
+// RemoveOtherAddress takes an address away from the host.
+func (h *Host) RemoveOtherAddress(prefix netip.Prefix) error {
+	err := h.configure(func() error { return h.rtnl.AddrDel(h.link, &netlink.Addr{IPNet: ipNet(prefix)}) })
+	if err != nil {
+		return fmt.Errorf("cannot remove %s from %s: %w", prefix, h.name, err)
+	}
+	h.lab.Note("%s: address %s removed", h.name, prefix.Addr())
+	return nil
+}
+
+// RouteMinimumRTO sets `rto_min` on the host's route to its network (ip-route(8)), in
+// milliseconds as the kernel keeps it.
+func (h *Host) RouteMinimumRTO(family int, milliseconds int) error {
+	err := h.configure(func() error {
+		route := &netlink.Route{
+			LinkIndex: h.link.Attrs().Index,
+			Dst:       network(h.prefix(family)),
+			Scope:     netlink.SCOPE_LINK,
+			Protocol:  2, // RTPROT_KERNEL, as the connected route has
+			RtoMin:    milliseconds, RtoMinLock: true,
+		}
+		if family == 4 {
+			route.Src = h.ipv4.Addr().AsSlice()
+			return h.rtnl.RouteReplace(route)
+		}
+		route.Scope, route.Priority = netlink.SCOPE_UNIVERSE, 256 // IP6_RT_PRIO_ADDRCONF
+		return h.rtnl.RouteReplace(route)
+	})
+	if err != nil {
+		return fmt.Errorf("cannot set rto_min on the route of %s: %w", h.name, err)
+	}
+	h.lab.Note("%s: rto_min %d ms on the route", h.name, milliseconds)
+	return nil
+}
+
+func network(prefix netip.Prefix) *net.IPNet { return ipNet(prefix.Masked()) }
+
+// ForgetNeighbours empties the host's ARP and neighbour-discovery tables, so that the next packet
+// asks again.
+func (h *Host) ForgetNeighbours() error {
+	err := h.configure(func() error {
+		for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
+			neighbours, err := h.rtnl.NeighList(h.link.Attrs().Index, family)
+			if err != nil {
+				return err
+			}
+			for _, n := range neighbours {
+				if n.State&netlink.NUD_NOARP != 0 {
+					continue
+				}
+				if err := h.rtnl.NeighDel(&n); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("cannot empty the neighbour table of %s: %w", h.name, err)
+	}
+	h.lab.Note("%s: neighbours forgotten", h.name)
+	return nil
+}
+
+// configure runs a change of the host's network configuration, if the host is on.
+func (h *Host) configure(change func() error) error {
+	if h.rtnl == nil {
+		return errNamespaceGone
+	}
+	return change()
+}

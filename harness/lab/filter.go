@@ -1,0 +1,143 @@
+package lab
+
+import (
+	"fmt"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+)
+
+// Traffic names a part of the TCP segments by their flags (RFC 9293 section 3.1).
+type Traffic struct {
+	name        string
+	mask, value byte
+}
+
+// The parts of the traffic a filter can be set on. A small write's segments carry PSH, so Data
+// needs no look at lengths; probes and pure acknowledgements are ACKs alike.
+var (
+	All  = Traffic{name: "segments"}
+	SYNs = Traffic{name: "SYNs", mask: flagSYN | flagACK, value: flagSYN}
+	FINs = Traffic{name: "FINs", mask: flagFIN, value: flagFIN}
+	RSTs = Traffic{name: "RSTs", mask: flagRST, value: flagRST}
+	Data = Traffic{name: "data", mask: flagPSH, value: flagPSH}
+	ACKs = Traffic{name: "pure ACKs", mask: flagFIN | flagSYN | flagRST | flagPSH | flagACK, value: flagACK}
+)
+
+const (
+	flagFIN byte = 1 << iota
+	flagSYN
+	flagRST
+	flagPSH
+	flagACK
+)
+
+// tcpFlagsOffset is where the flags lie in a TCP header.
+const tcpFlagsOffset = 13
+
+func (t Traffic) String() string { return t.name }
+
+// Filter is a packet filter that was set and can be taken away again.
+type Filter struct {
+	ns     *namespace
+	family nftables.TableFamily
+	name   string
+	note   func()
+}
+
+// Remove takes the filter away; what it has swallowed stays lost.
+func (f *Filter) Remove() error {
+	err := f.ns.do(func() error {
+		nft, err := nftables.New()
+		if err != nil {
+			return err
+		}
+		nft.DelTable(&nftables.Table{Family: f.family, Name: f.name})
+		return nft.Flush()
+	})
+	if err != nil {
+		return fmt.Errorf("cannot remove the filter %s: %w", f.name, err)
+	}
+	f.note()
+	return nil
+}
+
+// setFilter installs one rule in a table and base chain of its own, so that removing the table
+// removes exactly this filter. The conditions come first, the verdict last.
+func setFilter(ns *namespace, family nftables.TableFamily, name string, hook *nftables.ChainHook, rule ...expr.Any) error {
+	return ns.do(func() error {
+		nft, err := nftables.New()
+		if err != nil {
+			return fmt.Errorf("cannot reach nf_tables: %w", err)
+		}
+		table := nft.AddTable(&nftables.Table{Family: family, Name: name})
+		chain := nft.AddChain(&nftables.Chain{
+			Name: "filter", Table: table, Type: nftables.ChainTypeFilter,
+			Hooknum: hook, Priority: nftables.ChainPriorityFilter,
+		})
+		nft.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: rule})
+		if err := nft.Flush(); err != nil {
+			return fmt.Errorf("cannot set the filter %s: %w", name, err)
+		}
+		return nil
+	})
+}
+
+func tcpOnly() []expr.Any {
+	return []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{unix.IPPROTO_TCP}},
+	}
+}
+
+func (t Traffic) match() []expr.Any {
+	conditions := tcpOnly()
+	if t.mask == 0 {
+		return conditions
+	}
+	return append(conditions,
+		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: tcpFlagsOffset, Len: 1},
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 1, Mask: []byte{t.mask}, Xor: []byte{0}},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{t.value}},
+	)
+}
+
+// onPort matches a bridge port by name: key is MetaKeyIIFNAME or MetaKeyOIFNAME.
+func onPort(key expr.MetaKey, name string) []expr.Any {
+	padded := make([]byte, unix.IFNAMSIZ)
+	copy(padded, name)
+	return []expr.Any{
+		&expr.Meta{Key: key, Register: 1},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: padded},
+	}
+}
+
+func drop() expr.Any { return &expr.Verdict{Kind: expr.VerdictDrop} }
+
+// Answer is what a rejecting firewall sends back.
+type Answer struct {
+	name string
+	expr expr.Reject
+}
+
+func (a Answer) String() string { return a.name }
+
+// The answers of nft's "reject" (nft(8)); the ICMP ones are the family's own: for IPv6 the kernel
+// takes the matching ICMPv6 code.
+var (
+	WithReset            = Answer{"a RST", expr.Reject{Type: unix.NFT_REJECT_TCP_RST}}
+	WithPortUnreachable  = Answer{"ICMP port unreachable", expr.Reject{Type: unix.NFT_REJECT_ICMPX_UNREACH, Code: unix.NFT_REJECT_ICMPX_PORT_UNREACH}}
+	WithHostUnreachable  = Answer{"ICMP host unreachable", expr.Reject{Type: unix.NFT_REJECT_ICMPX_UNREACH, Code: unix.NFT_REJECT_ICMPX_HOST_UNREACH}}
+	WithAdminProhibited  = Answer{"ICMP administratively prohibited", expr.Reject{Type: unix.NFT_REJECT_ICMPX_UNREACH, Code: unix.NFT_REJECT_ICMPX_ADMIN_PROHIBITED}}
+	WithNetworkUnreached = Answer{"ICMP network unreachable", expr.Reject{Type: unix.NFT_REJECT_ICMPX_UNREACH, Code: unix.NFT_REJECT_ICMPX_NO_ROUTE}}
+)
+
+// tcpDestinationPort matches the port that a segment is for.
+func tcpDestinationPort(port uint16) []expr.Any {
+	return append(tcpOnly(),
+		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.BigEndian.PutUint16(port)},
+	)
+}

@@ -1,0 +1,138 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/halfopen/halfopen/harness/kernel"
+	"github.com/halfopen/halfopen/harness/mono"
+	"github.com/halfopen/halfopen/harness/wire"
+)
+
+// bridgeName is the switch's device in its namespace.
+const bridgeName = "switch"
+
+// Lab is the stage of one spec: a switch, the hosts plugged into it, and the record of what
+// crossed their cables.
+type Lab struct {
+	profile kernel.Profile
+	ns      *namespace
+	rtnl    *netlink.Handle
+	bridge  netlink.Link
+	record  *wire.Capture
+	hosts   []*Host
+	filters int
+}
+
+// New builds an empty lab whose switch is already being captured. The profile decides the sysctls
+// of every host that is added.
+func New(profile kernel.Profile) (*Lab, error) {
+	ns, err := newNamespace()
+	if err != nil {
+		return nil, err
+	}
+	l := &Lab{profile: profile, ns: ns}
+	if err := ns.do(l.build); err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot build the switch: %w", err), l.Close())
+	}
+	return l, nil
+}
+
+func (l *Lab) build() (err error) {
+	// The switch has no addresses; IPv6 off keeps its own router solicitations and multicast
+	// reports off the cables.
+	for _, scope := range []string{"all", "default"} {
+		err := kernel.SetSysctl("net.ipv6.conf."+scope+".disable_ipv6", "1")
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	if l.rtnl, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
+		return fmt.Errorf("cannot open rtnetlink: %w", err)
+	}
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = bridgeName
+	attrs.Flags = net.FlagUp
+	snooping := false // it would put IGMP and MLD queries on every cable
+	if err := l.rtnl.LinkAdd(&netlink.Bridge{LinkAttrs: attrs, MulticastSnooping: &snooping}); err != nil {
+		return fmt.Errorf("cannot add the bridge: %w", err)
+	}
+	if l.bridge, err = l.rtnl.LinkByName(bridgeName); err != nil {
+		return fmt.Errorf("cannot find the bridge: %w", err)
+	}
+	l.record, err = wire.Open()
+	return err
+}
+
+// Wire is the record of every frame at every port of the switch since the lab was built.
+func (l *Lab) Wire() *wire.Capture { return l.record }
+
+// Hosts are the hosts in the order in which they were added.
+func (l *Lab) Hosts() []*Host { return l.hosts }
+
+// Note writes an event into the record at this moment, where the pcapng keeps it as a comment.
+func (l *Lab) Note(format string, args ...any) {
+	l.record.Note(mono.Now(), fmt.Sprintf(format, args...))
+}
+
+// AddHost plugs a new host into the switch. Its name (at most 15 bytes) is also its port's; its
+// number decides its addresses: the first host is 192.0.2.1 and 2001:db8::1.
+func (l *Lab) AddHost(name string) (*Host, error) {
+	number := byte(len(l.hosts) + 1)
+	h := &Host{
+		lab:      l,
+		name:     name,
+		mac:      net.HardwareAddr{0x02, 0, 0, 0, 0, number},
+		ipv4:     netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, number}), 24),
+		ipv6:     netip.PrefixFrom(netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 15: number}), 64),
+		settings: map[string]string{},
+	}
+	l.hosts = append(l.hosts, h)
+	if err := h.boot(); err != nil {
+		return nil, fmt.Errorf("cannot set up host %s: %w", name, err)
+	}
+	return h, nil
+}
+
+// Blackhole makes the path from one host to the other swallow part of the TCP segments, without a
+// word to anybody, until the filter is removed. They are still seen at the sender's port. Address
+// resolution passes, as it does when the fault lies further along the path.
+func (l *Lab) Blackhole(from, to *Host, traffic Traffic) (*Filter, error) {
+	l.filters++
+	name := fmt.Sprintf("blackhole-%d", l.filters)
+	rule := append(onPort(expr.MetaKeyIIFNAME, from.name), onPort(expr.MetaKeyOIFNAME, to.name)...)
+	rule = append(append(rule, traffic.match()...), drop())
+	if err := setFilter(l.ns, nftables.TableFamilyBridge, name, nftables.ChainHookForward, rule...); err != nil {
+		return nil, fmt.Errorf("cannot blackhole the path from %s to %s: %w", from.name, to.name, err)
+	}
+	l.Note("path from %s to %s: blackhole swallows %s", from.name, to.name, traffic)
+	return &Filter{ns: l.ns, family: nftables.TableFamilyBridge, name: name, note: func() {
+		l.Note("path from %s to %s: blackhole removed", from.name, to.name)
+	}}, nil
+}
+
+// Close powers every host off, stops the capture and lets the namespaces go. The record stays
+// readable. It is not to be called twice.
+func (l *Lab) Close() error {
+	var errs []error
+	for _, h := range l.hosts {
+		if h.ns != nil {
+			errs = append(errs, h.shutDown())
+		}
+	}
+	if l.record != nil {
+		errs = append(errs, l.record.Close())
+	}
+	if l.rtnl != nil {
+		l.rtnl.Close()
+	}
+	return errors.Join(append(errs, l.ns.close())...)
+}

@@ -1,0 +1,359 @@
+package process
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/halfopen/halfopen/harness/mono"
+)
+
+// Options says what to start.
+type Options struct {
+	Name string // for error messages and for ps: "client"
+}
+
+// Process is the spec's side of one process. Its methods may be called from any goroutine.
+type Process struct {
+	name    string
+	pid     int
+	control *os.File
+	stderr  *os.File // a memfd: the child writes, the spec reads only when something went wrong
+
+	sending chan struct{} // holds one token: who has it may write on the control channel
+
+	mu      sync.Mutex // guards what follows
+	next    uint64
+	pending map[uint64]*Pending
+	failure error // why no request can be made any more
+	holders map[*Holder]struct{}
+
+	// life guards the process ID: it is signalled only while life is held and reaped is false,
+	// so that a signal never hits a stranger who was given the same ID.
+	life   sync.Mutex
+	reaped bool
+	frozen bool
+	status unix.WaitStatus
+	gone   time.Duration
+
+	dead chan struct{} // closed by the reader once the process is reaped
+	stop sync.Once
+}
+
+// Start starts a process on the host (the network namespace) of the calling thread.
+//
+// Call it on a locked thread that outlives the process: the kernel kills the child when that
+// thread, not the program, ends (PR_SET_PDEATHSIG). It returns as soon as the program is
+// executed; the first request waits for it to be ready, so that several start side by side.
+// The program's main or TestMain must call RunRole first.
+func Start(opts Options) (*Process, error) {
+	if os.Getenv(roleVariable) != "" {
+		return nil, fmt.Errorf("start process %q: %s is set, so this is a process itself: main or TestMain must call process.RunRole first", opts.Name, roleVariable)
+	}
+	p := &Process{
+		name:    opts.Name,
+		sending: make(chan struct{}, 1),
+		pending: map[uint64]*Pending{},
+		holders: map[*Holder]struct{}{},
+		dead:    make(chan struct{}),
+	}
+	if err := p.spawn(); err != nil {
+		return nil, fmt.Errorf("start process %q: %w", opts.Name, err)
+	}
+	p.sending <- struct{}{}
+	go p.receive()
+	return p, nil
+}
+
+func (p *Process) spawn() error {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return fmt.Errorf("make the control channel: %w", err)
+	}
+	defer unix.Close(pair[1])
+	p.control = os.NewFile(uintptr(pair[0]), "control channel to "+p.name)
+
+	memory, err := unix.MemfdCreate("stderr of "+p.name, unix.MFD_CLOEXEC)
+	if err != nil {
+		p.control.Close()
+		return fmt.Errorf("make a buffer for stderr: %w", err)
+	}
+	p.stderr = os.NewFile(uintptr(memory), "stderr of "+p.name)
+
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		p.control.Close()
+		p.stderr.Close()
+		return err
+	}
+	defer null.Close()
+
+	p.pid, err = syscall.ForkExec(executable, []string{"halfopen: " + p.name}, &syscall.ProcAttr{
+		Env:   environment(roleProcess),
+		Files: []uintptr{null.Fd(), null.Fd(), uintptr(memory), uintptr(pair[1])},
+		Sys: &syscall.SysProcAttr{
+			Pdeathsig: syscall.SIGKILL,
+			Setpgid:   true, // a terminal's Ctrl-C goes to the foreground group only
+		},
+	})
+	if err != nil {
+		p.control.Close()
+		p.stderr.Close()
+		return fmt.Errorf("execute %s: %w", executable, err)
+	}
+	return nil
+}
+
+// PID is the process ID in the caller's PID namespace.
+func (p *Process) PID() int { return p.pid }
+
+// Name is what Start was told.
+func (p *Process) Name() string { return p.name }
+
+// Dead is closed when the process is dead and reaped, however that came.
+func (p *Process) Dead() <-chan struct{} { return p.dead }
+
+// Stop ends the process and its holders, and gives back everything they cost here. It is for
+// teardown: a spec that wants to see a death uses Kill or Die. It may be called again.
+func (p *Process) Stop() error {
+	p.stop.Do(func() {
+		p.mu.Lock()
+		var holders []*Holder
+		for h := range p.holders {
+			holders = append(holders, h)
+		}
+		p.mu.Unlock()
+		_, _ = p.signal(unix.SIGKILL) // ErrDead is what is wanted here
+		<-p.dead
+		for _, h := range holders {
+			h.cut()
+		}
+		p.control.Close()
+		p.stderr.Close()
+	})
+	return nil
+}
+
+// signal sends a signal unless the process is reaped (then ErrDead, with how it died), and returns
+// the monotonic time right before it.
+func (p *Process) signal(sig unix.Signal) (time.Duration, error) {
+	p.life.Lock()
+	defer p.life.Unlock()
+	if p.reaped {
+		return 0, p.died()
+	}
+	at := mono.Now()
+	if err := unix.Kill(p.pid, sig); err != nil {
+		return 0, fmt.Errorf("send %s to process %q: %w", unix.SignalName(sig), p.name, err)
+	}
+	return at, nil
+}
+
+// collect waits with wait4(2) and keeps the status when the process turns out to have ended.
+// The caller holds life.
+func (p *Process) collect(options int) (unix.WaitStatus, error) {
+	var status unix.WaitStatus
+	for {
+		_, err := unix.Wait4(p.pid, &status, options, nil)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return 0, fmt.Errorf("wait for process %q: %w", p.name, err)
+		}
+		break
+	}
+	if status.Exited() || status.Signaled() {
+		p.gone = mono.Now()
+		p.status = status
+		p.reaped = true
+	}
+	return status, nil
+}
+
+// receive hands answers to those who wait for them, until the process is gone. The channel ends
+// when its last descriptor is closed over there, which is while the process dies; then it is
+// reaped here.
+func (p *Process) receive() {
+	buffered := bufio.NewReader(p.control)
+	var failure error
+	for {
+		var a answer
+		if failure = readFrame(buffered, &a); failure != nil {
+			break
+		}
+		p.mu.Lock()
+		waiting := p.pending[a.ID]
+		delete(p.pending, a.ID)
+		p.mu.Unlock()
+		if waiting != nil {
+			waiting.answer = a
+			waiting.err = a.err()
+			close(waiting.done)
+		}
+	}
+
+	p.life.Lock()
+	if !p.reaped {
+		// Its exit code is fixed by now (do_group_exit comes before exit_files), so this only
+		// ends a process that lost the channel and lives.
+		_ = unix.Kill(p.pid, unix.SIGKILL)
+		if _, err := p.collect(0); err != nil {
+			failure = errors.Join(failure, err)
+			p.reaped = true
+		}
+	}
+	dead := p.died()
+	p.life.Unlock()
+
+	p.mu.Lock()
+	p.failure = dead
+	for _, waiting := range p.pending {
+		waiting.err = dead
+		close(waiting.done)
+	}
+	p.pending = nil
+	p.mu.Unlock()
+	close(p.dead)
+}
+
+// died says how the process ended. The caller holds life, and the process is reaped.
+func (p *Process) died() error {
+	err := fmt.Errorf("process %q (%d): %w: %s", p.name, p.pid, ErrDead, Ending(p.status))
+	if said := p.complaint(); said != "" {
+		err = fmt.Errorf("%w; it said: %s", err, said)
+	}
+	return err
+}
+
+// complaint is the beginning of what the process wrote to stderr.
+func (p *Process) complaint() string {
+	text := make([]byte, 2048)
+	n, _ := p.stderr.ReadAt(text, 0) // a buffer that cannot be read has nothing to say
+	return strings.TrimSpace(string(text[:n]))
+}
+
+// err is what the answer says went wrong with the tool.
+func (a answer) err() error {
+	switch {
+	case a.Closed:
+		return ErrClosed
+	case a.Fault != "":
+		return errors.New(a.Fault)
+	}
+	return nil
+}
+
+// refusal is the kernel's errno as an error, for calls that have no Result.
+func (a answer) refusal() error {
+	if a.Errno == 0 {
+		return nil
+	}
+	return &Errno{Op: a.Call, Errno: a.Errno, At: a.At}
+}
+
+// call makes a request and waits for its answer.
+func (p *Process) call(ctx context.Context, r request) (answer, error) {
+	waiting := p.send(ctx, r, -1)
+	a, err := waiting.wait(ctx)
+	if err != nil {
+		return answer{}, fmt.Errorf("process %q: %s: %w", p.name, r.Op, err)
+	}
+	return a, nil
+}
+
+// send makes a request, with a descriptor to pass along unless that is -1.
+func (p *Process) send(ctx context.Context, r request, pass int) *Pending {
+	waiting := &Pending{done: make(chan struct{})}
+	fail := func(err error) *Pending {
+		waiting.err = err
+		close(waiting.done)
+		return waiting
+	}
+
+	p.mu.Lock()
+	if p.failure != nil {
+		defer p.mu.Unlock()
+		return fail(p.failure)
+	}
+	p.next++
+	r.ID = p.next
+	p.mu.Unlock()
+
+	message, err := frame(r)
+	if err != nil {
+		return fail(err)
+	}
+
+	select {
+	case <-p.sending:
+		defer func() { p.sending <- struct{}{} }()
+	case <-ctx.Done():
+		return fail(context.Cause(ctx))
+	}
+	p.mu.Lock()
+	if p.failure != nil {
+		defer p.mu.Unlock()
+		return fail(p.failure)
+	}
+	p.pending[r.ID] = waiting
+	p.mu.Unlock()
+
+	err = p.transmit(ctx, message, pass)
+	if err == nil {
+		return waiting
+	}
+	// A message may have been cut in two, and what follows would be read as its other half. The
+	// reader ends all that is pending, this one included.
+	_, _ = p.signal(unix.SIGKILL)
+	<-waiting.done
+	if ctx.Err() != nil {
+		return &Pending{done: waiting.done, err: fmt.Errorf("the request did not fit the control channel before its context ended, and the process had to be killed: %w", context.Cause(ctx))}
+	}
+	return waiting
+}
+
+// transmit writes a message, with a descriptor to pass along unless that is -1. A frozen process
+// does not empty the channel: the context ends that wait.
+func (p *Process) transmit(ctx context.Context, message []byte, pass int) error {
+	late := make(chan struct{})
+	release := context.AfterFunc(ctx, func() {
+		_ = p.control.SetWriteDeadline(time.Unix(1, 0))
+		close(late)
+	})
+	defer func() {
+		if !release() {
+			<-late
+			_ = p.control.SetWriteDeadline(time.Time{})
+		}
+	}()
+	if pass >= 0 {
+		conn, err := p.control.SyscallConn()
+		if err != nil {
+			return err
+		}
+		var n int
+		var sent error
+		err = conn.Write(func(fd uintptr) bool {
+			n, sent = unix.SendmsgN(int(fd), message, unix.UnixRights(pass), nil, unix.MSG_NOSIGNAL)
+			return sent != unix.EAGAIN
+		})
+		if err = errors.Join(err, sent); err != nil {
+			return err
+		}
+		message = message[n:]
+		if len(message) == 0 {
+			return nil
+		}
+	}
+	_, err := p.control.Write(message)
+	return err
+}

@@ -1,0 +1,69 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Schema names the shape of results.json, which fixtures/results.schema.json describes.
+const Schema = "halfopen.results/v1"
+
+// Run is results.json.
+type Run struct {
+	Schema   string   `json:"schema"`
+	Kernel   Kernel   `json:"kernel"`
+	Clock    string   `json:"clock"`            // "real" or "virtual"
+	Profile  string   `json:"profile"`          // "scaled" or "defaults"
+	Family   int      `json:"family,omitempty"` // 4 or 6 if only that family was run
+	Started  string   `json:"started"`          // RFC 3339 in UTC, see Stamp
+	Seconds  float64  `json:"seconds"`          // how long the run took
+	Complete bool     `json:"complete"`         // false: interrupted, claims are missing
+	Claims   []Result `json:"claims"`
+}
+
+// Kernel is the kernel under test, as uname(2) gives it, and its CONFIG_HZ (0: not known).
+type Kernel struct {
+	Release string `json:"release"`
+	Version string `json:"version"`
+	Machine string `json:"machine"`
+	HZ      int    `json:"hz"`
+}
+
+// Result is the verdict on one claim over one family.
+type Result struct {
+	ID           string           `json:"id"`
+	Family       int              `json:"family"`
+	Verdict      Verdict          `json:"verdict"`
+	Seconds      float64          `json:"seconds"`
+	Observations map[string]Value `json:"observations"`
+	Reason       string           `json:"reason"`
+	Pcapng       []string         `json:"pcapng"`
+}
+
+// Value is what was observed, with its unit.
+type Value struct {
+	Value any    `json:"value"`
+	Unit  string `json:"unit"`
+}
+
+// Stamp writes a time as Run.Started has it.
+func Stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// JSON renders results.json: indented, keys in a fixed order, a newline at the end.
+func (r Run) JSON() ([]byte, error) {
+	r.Schema = Schema
+	r.Seconds = round(r.Seconds)
+	if r.Claims == nil {
+		r.Claims = []Result{}
+	}
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(r); err != nil {
+		return nil, fmt.Errorf("results.json could not be made: %w", err)
+	}
+	return out.Bytes(), nil
+}

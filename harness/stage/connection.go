@@ -1,0 +1,204 @@
+package stage
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+
+	"github.com/halfopen/halfopen/harness/kernel"
+	"github.com/halfopen/halfopen/harness/mono"
+	"github.com/halfopen/halfopen/harness/process"
+	"github.com/halfopen/halfopen/harness/socket"
+	"github.com/halfopen/halfopen/harness/timing"
+	"github.com/halfopen/halfopen/harness/wire"
+)
+
+// Ports are fixed, so that two runs put the same bytes on the wire.
+const (
+	serverPort = 7000
+	clientPort = 50000
+)
+
+// Connection is an established connection, each end held by a process of its own.
+type Connection struct {
+	Client, Server *End
+	Listener       *Listener
+}
+
+// Connect starts a process on each host and establishes a connection between them. The options
+// are set on both sockets before connect(2) and listen(2).
+func Connect(ctx context.Context, client, server *Host, options ...process.Option) *Connection {
+	GinkgoHelper()
+	listener := server.StartProcess().Listen(ctx, options...)
+	return client.StartProcess().Connect(ctx, listener, options...)
+}
+
+// Split names the ends by what happens to them.
+func (c *Connection) Split(side Side) (broken, survivor *End) {
+	if side == ServerBreaks {
+		return c.Server, c.Client
+	}
+	return c.Client, c.Server
+}
+
+// End is one side of a connection: a host, a process on it, and the socket the process holds.
+type End struct {
+	Host    *Host
+	Process *Process
+
+	socket        *process.Socket
+	local, remote netip.AddrPort
+	timeouts      kernel.Timeouts // the host's settings when the connection was established
+	counters      socket.Counters // the host's counters then
+	seen          socket.State    // the last state noted
+}
+
+func (e *End) String() string { return e.Host.Name() }
+
+// Name is the host's, so that an end can be named where packets are matched.
+func (e *End) Name() string { return e.Host.Name() }
+
+// newEnd makes an end of an established socket.
+func (p *Process) newEnd(s *process.Socket) *End {
+	GinkgoHelper()
+	end := &End{Host: p.host, Process: p, socket: s, local: s.Local(), remote: s.Remote(), seen: socket.Established}
+	end.timeouts = p.host.Timeouts()
+	var err error
+	end.counters, err = p.host.lab.Counters()
+	mustStage(err)
+	p.host.scene.ends = append(p.host.scene.ends, end)
+	return end
+}
+
+// Connect connects the process to a listener on another host and accepts the connection there.
+func (p *Process) Connect(ctx context.Context, listener *Listener, options ...process.Option) *Connection {
+	GinkgoHelper()
+	client := p.Dial(ctx, listener, options...)
+	server := listener.Accept(ctx)
+	// The handshake's last segment has been seen at both ends before anything is broken.
+	listener.process.host.scene.settle(ctx)
+	conn := &Connection{Client: client, Server: server, Listener: listener}
+	p.host.scene.sabotageEstablished(ctx, conn)
+	return conn
+}
+
+// Snapshot is what the end's kernel thinks of the connection now.
+func (e *End) Snapshot() socket.Snapshot {
+	GinkgoHelper()
+	snapshot, err := e.Host.lab.Socket(e.local, e.remote)
+	mustStage(err)
+	e.note(snapshot)
+	return snapshot
+}
+
+// State is the connection's state at this end now, socket.Gone if the kernel has no such socket.
+func (e *End) State() socket.State {
+	GinkgoHelper()
+	return e.Snapshot().State
+}
+
+// Reaches waits until the end is in a state, which must be soon: the segment that leads there has
+// been seen.
+func (e *End) Reaches(ctx context.Context, state socket.State) {
+	GinkgoHelper()
+	e.ReachesBy(ctx, state, mono.Now()+Soon)
+}
+
+// ReachesBy waits until the end is in a state, at the latest at a moment, and returns when it was
+// first seen there. The kernel tells nobody of a change of state, so it is asked again, seldom
+// enough that a long wait costs few wake-ups.
+func (e *End) ReachesBy(ctx context.Context, state socket.State, deadline time.Duration) (at time.Duration) {
+	GinkgoHelper()
+	period := time.Millisecond
+	for {
+		snapshot := e.Snapshot()
+		if snapshot.State == state {
+			return snapshot.At
+		}
+		if mono.Now() > deadline {
+			Fail(fmt.Sprintf("the %s's socket is %s, and has not become %s", e, snapshot.State, state))
+		}
+		Elapse(ctx, period)
+		period = min(2*period, max(20*time.Millisecond, (deadline-mono.Now())/64))
+	}
+}
+
+// Counted is by how much a counter of the end's host has risen since the connection was
+// established (names as in nstat(8), without the prefix).
+func (e *End) Counted(name string) int {
+	GinkgoHelper()
+	now, err := e.Host.lab.Counters()
+	mustStage(err)
+	return int(now[name] - e.counters[name])
+}
+
+// Retransmission is the model of what this end does with a write that nobody acknowledges: its
+// host's settings, and its RTO as measured so far.
+func (e *End) Retransmission() timing.Retransmission {
+	GinkgoHelper()
+	return timing.Retransmission{
+		RTO:           e.Snapshot().Info.RTO,
+		RTOMax:        e.timeouts.RTOMax,
+		Retries2:      e.timeouts.Retries2,
+		TailLossProbe: e.timeouts.EarlyRetrans >= 3,
+		Wheel:         e.Host.scene.wheel(),
+	}
+}
+
+// Keepalive is the model of how this end finds a dead peer, by its host's settings.
+func (e *End) Keepalive() timing.Keepalive {
+	return timing.Keepalive{
+		Idle:     e.timeouts.KeepaliveTime,
+		Interval: e.timeouts.KeepaliveInterval,
+		Count:    e.timeouts.KeepaliveProbes,
+		Wheel:    e.Host.scene.wheel(),
+	}
+}
+
+// Timeouts are the settings the end's host had when the connection was established.
+func (e *End) Timeouts() kernel.Timeouts { return e.timeouts }
+
+func (s *scene) wheel() timing.Wheel { return timing.Wheel{HZ: s.running.HZ} }
+
+// note records a change of state.
+func (e *End) note(snapshot socket.Snapshot) {
+	if snapshot.State == e.seen {
+		return
+	}
+	e.Host.scene.lab.Wire().Note(snapshot.At, fmt.Sprintf("%s: %s -> %s", e, e.seen, snapshot.State))
+	e.seen = snapshot.State
+}
+
+// look notes the states that an event has changed. A host that is off has none to show.
+func (s *scene) look() {
+	for _, end := range s.ends {
+		if snapshot, err := end.Host.lab.Socket(end.local, end.remote); err == nil {
+			end.note(snapshot)
+		}
+	}
+}
+
+// settle waits until everything that crossed the wire so far is in the record.
+func (s *scene) settle(ctx context.Context) {
+	GinkgoHelper()
+	mustStage(s.lab.Wire().Sync(ctx))
+}
+
+// Wire is every segment of the connection that crossed a cable so far.
+func (c *Connection) Wire(ctx context.Context) *wire.Conversation {
+	GinkgoHelper()
+	return c.Client.Wire(ctx)
+}
+
+// Wire is every segment of the end's connection that crossed a cable so far.
+func (e *End) Wire(ctx context.Context) *wire.Conversation {
+	GinkgoHelper()
+	e.Host.scene.settle(ctx)
+	if e.Host.Name() == "client" {
+		return e.Host.scene.lab.Wire().Conversation(e.local, e.remote)
+	}
+	return e.Host.scene.lab.Wire().Conversation(e.remote, e.local)
+}

@@ -1,0 +1,49 @@
+package stage
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/onsi/gomega/gcustom"
+	gomega "github.com/onsi/gomega/types"
+	"golang.org/x/sys/unix"
+
+	"github.com/halfopen/halfopen/harness/timing"
+)
+
+// RealClockSlack is what a time may exceed its window by on the wall clock of a loaded machine:
+// the run queue a process waits in before it sees an event, which no model of TCP knows. The
+// floor has none.
+const RealClockSlack = 400 * time.Millisecond
+
+// FailWith matches an Outcome that is this errno.
+func FailWith(errno unix.Errno) gomega.GomegaMatcher {
+	return matcher("fail with "+unix.ErrnoName(errno), func(o Outcome) bool { return o.Errno == errno })
+}
+
+// ReachEOF matches a read(2) that returned 0, the end of file.
+func ReachEOF() gomega.GomegaMatcher {
+	return matcher("reach the end of file", func(o Outcome) bool { return o.EOF })
+}
+
+// Deliver matches a read(2) that returned this text.
+func Deliver(text string) gomega.GomegaMatcher {
+	return matcher(fmt.Sprintf("deliver %q", text), func(o Outcome) bool { return o.Errno == 0 && o.Data == text })
+}
+
+// GoThrough matches a call that did what it was asked to.
+func GoThrough() gomega.GomegaMatcher {
+	return matcher("go through", func(o Outcome) bool { return o.Errno == 0 && !o.EOF })
+}
+
+// FallIn matches a time that lies inside a window of the model.
+func FallIn(window timing.Window) gomega.GomegaMatcher {
+	return matcher("fall in the window "+window.String(), func(d time.Duration) bool {
+		return window.Plus(RealClockSlack).Contains(d)
+	})
+}
+
+func matcher[T any](what string, matches func(T) bool) gomega.GomegaMatcher {
+	return gcustom.MakeMatcher(func(actual T) (bool, error) { return matches(actual), nil }).
+		WithTemplate("Expected\n  {{.Actual}}\n{{.To}} {{.Data}}", what)
+}

@@ -1,0 +1,102 @@
+package stage
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	"github.com/onsi/ginkgo/v2/types"
+
+	"github.com/halfopen/halfopen/harness/report"
+)
+
+// tailOfPackets is how many of the last segments a failure shows.
+const tailOfPackets = 24
+
+// describeFailure adds what the spec's sockets and cables looked like when it failed, which its
+// message cannot know.
+func (s *scene) describeFailure() {
+	var states, packets []string
+	for _, end := range s.ends {
+		snapshot, err := end.Host.lab.Socket(end.local, end.remote)
+		if err != nil {
+			states = append(states, fmt.Sprintf("%s: %v", end, err))
+			continue
+		}
+		states = append(states, fmt.Sprintf("%s: %s, timer %s", end, snapshot.State, snapshot.Timer))
+	}
+	for _, conversation := range s.lab.Wire().Conversations() {
+		packets = append(packets, strings.Split(strings.TrimSpace(conversation.String()), "\n")...)
+	}
+	if len(packets) > tailOfPackets {
+		packets = packets[len(packets)-tailOfPackets:]
+	}
+	AddReportEntry(evidenceEntry, evidence{
+		State: strings.Join(states, "; "), Packets: packets, Rerun: s.rerun(),
+		Claim: s.claim.Text, Sources: strings.Join(s.claim.Sources, ", "),
+	}, ReportEntryVisibilityFailureOrVerbose)
+}
+
+// evidence is what a failed spec leaves beside its message.
+type evidence struct {
+	Claim, Sources, State, Rerun string
+	Packets                      []string
+}
+
+func (e evidence) String() string {
+	return fmt.Sprintf("claim: %s\nsources: %s\nstate: %s\npackets:\n  %s\nagain: %s",
+		e.Claim, e.Sources, e.State, strings.Join(e.Packets, "\n  "), e.Rerun)
+}
+
+// Result reads the result of a spec out of Ginkgo's report of it.
+func Result(r types.SpecReport) report.SpecResult {
+	id := Identify(r)
+	result := report.SpecResult{
+		Claim: id.Claim, Case: id.Case, Family: id.Family, Text: r.FullText(),
+		Seconds: r.RunTime.Round(time.Microsecond).Seconds(),
+		Output:  r.CapturedGinkgoWriterOutput,
+	}
+	var isBroken, isUnsupported bool
+	for _, entry := range r.ReportEntries {
+		switch value := entry.GetRawValue().(type) {
+		case report.Observation:
+			result.Observations = append(result.Observations, value)
+		case evidence:
+			result.State, result.Packets, result.Rerun = value.State, value.Packets, value.Rerun
+		case string:
+			switch entry.Name {
+			case brokenEntry:
+				isBroken = true
+			case unsupportedEntry:
+				isUnsupported = true
+			case pcapngEntry:
+				result.Pcapng = value
+			}
+		}
+	}
+	result.Reason = r.Failure.Message
+	switch {
+	case r.State == types.SpecStatePassed:
+		result.Verdict, result.Reason = report.Pass, ""
+	case r.State == types.SpecStateSkipped && isUnsupported:
+		result.Verdict = report.Unsupported
+	case r.State == types.SpecStateFailed && !isBroken:
+		result.Verdict = report.Fail
+	default:
+		// A stage that could not be set, a panic, a time-out of the tool, a spec skipped in silence.
+		result.Verdict = report.Broken
+		result.Reason = strings.TrimSpace(result.Reason + " " + r.Failure.ForwardedPanic)
+	}
+	if result.Verdict != report.Pass {
+		location := r.Failure.Location
+		result.Location = fmt.Sprintf("%s:%d", shortPath(location.FileName), location.LineNumber)
+	}
+	return result
+}
+
+// shortPath is the file and its folder: what somebody needs to find it in the source.
+func shortPath(file string) string {
+	return filepath.Join(filepath.Base(filepath.Dir(file)), filepath.Base(file))
+}

@@ -1,0 +1,116 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+
+	"github.com/halfopen/halfopen/harness/claim"
+	"github.com/halfopen/halfopen/harness/kernel"
+	"github.com/halfopen/halfopen/harness/lab"
+	"github.com/halfopen/halfopen/harness/wire"
+)
+
+// scene is what one spec has set up: its lab and what it must know to judge and to report.
+type scene struct {
+	lab      *lab.Lab
+	identity Identity
+	claim    claim.Claim
+	profile  kernel.Profile
+	running  kernel.Info
+	sabotage string
+	ends     []*End
+	struck   bool // the sabotage of a fault has been done
+}
+
+// Pair sets the stage for the spec that calls it: two hosts, "client" and "server", joined by a
+// switch, in the family and profile the spec runs in. It is taken down when the spec ends.
+//
+// A kernel without the feature that the claim names makes the spec unsupported; one that should
+// have it and has not fails it.
+func Pair(ctx context.Context) (client, server *Host) {
+	GinkgoHelper()
+	s := newScene()
+	client, server = s.addHost("client"), s.addHost("server")
+	s.requireFeature(client)
+	send(Message{Staged: true})
+	return client, server
+}
+
+func newScene() *scene {
+	GinkgoHelper()
+	id := Identify(CurrentSpecReport())
+	settings := environment()
+	catalogue, err := claim.Load()
+	mustStage(err)
+	proved, known := catalogue.ByID(id.Claim)
+	if !known {
+		broken(fmt.Errorf("the spec proves %q, which is not in the catalogue of claims", id.Claim))
+	}
+	if proved.Profile != "" && proved.Profile != string(settings.profile) {
+		unsupported(fmt.Sprintf("proved with `--profile %s` alone", proved.Profile))
+	}
+	running, err := kernel.Running()
+	mustStage(err)
+	s := &scene{identity: id, claim: proved, profile: settings.profile, running: running, sabotage: settings.sabotage}
+	s.lab, err = lab.New(settings.profile)
+	mustStage(err)
+	DeferCleanup(func(ctx SpecContext) { s.strike(ctx, settings.out) })
+	return s
+}
+
+func (s *scene) addHost(name string) *Host {
+	GinkgoHelper()
+	host, err := s.lab.AddHost(name)
+	mustStage(err)
+	if s.sabotaged("timestamps-off") {
+		mustStage(host.SetSysctl("net.ipv4.tcp_timestamps", "0"))
+	}
+	return &Host{scene: s, lab: host}
+}
+
+// strike leaves the evidence behind and takes the stage down.
+func (s *scene) strike(ctx context.Context, out string) {
+	GinkgoHelper()
+	err := s.lab.Wire().Sync(ctx)
+	failed := CurrentSpecReport().Failed()
+	if failed {
+		s.describeFailure()
+	}
+	if out == "" && failed {
+		out = os.TempDir()
+	}
+	if out != "" {
+		file := s.identity.FileName() + ".pcapng"
+		err = errors.Join(err, s.record(filepath.Join(out, file)))
+		AddReportEntry(pcapngEntry, file, ReportEntryVisibilityNever)
+	}
+	mustStage(errors.Join(err, s.lab.Close()))
+}
+
+func (s *scene) record(path string) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return fmt.Errorf("cannot write the packets: %w", err)
+	}
+	title := fmt.Sprintf("%s over IPv%d on Linux %s: %s", s.claim.ID, s.identity.Family, s.running.Release, s.claim.Text)
+	return errors.Join(s.lab.Wire().WritePcapng(file, wire.Meta{Comment: title}), file.Close())
+}
+
+// Elapse lets time pass in which nothing is done: the only wait that is not for an event, because
+// it proves that there is none.
+func Elapse(ctx context.Context, d time.Duration) {
+	GinkgoHelper()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		Fail(fmt.Sprintf("interrupted while %s of silence went by: %v", d, context.Cause(ctx)))
+	}
+}

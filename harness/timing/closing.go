@@ -1,0 +1,98 @@
+package timing
+
+import (
+	"fmt"
+	"time"
+)
+
+// defaultOrphanRetries is what tcp_orphan_retries=0 stands for while the RTO is below its maximum (tcp_orphan_retries).
+const defaultOrphanRetries = 8
+
+// Orphan is a connection whose process is gone and whose FIN (or data before it) is never acknowledged.
+type Orphan struct {
+	Retries     int           // tcp_orphan_retries; 0: 8 while the RTO is below RTOMax, and then none
+	RTO, RTOMax time.Duration // RTOMax 0: 120 s
+	UserTimeout time.Duration // TCP_USER_TIMEOUT; not 0: replaces Retries
+
+	TailLossProbe bool          // as in Retransmission: the FIN is probed for too
+	SRTT, RTOMin  time.Duration // as in Retransmission
+
+	Wheel Wheel
+}
+
+// Gone is when the orphan is dropped, in silence, from the moment its first unacknowledged segment
+// (the FIN, if nothing else was in flight) was sent.
+func (o Orphan) Gone() Window { return o.retransmission().First().Then(o.GoneAfterFirst()) }
+
+// GoneAfterFirst is the same from T1, the first retransmission by RTO.
+func (o Orphan) GoneAfterFirst() Window { return o.climb().Window }
+
+// Retransmits is the fewest and the most retransmissions by RTO before the orphan is dropped.
+func (o Orphan) Retransmits() (least, most int) {
+	end := o.climb()
+	return end.first, end.last
+}
+
+func (o Orphan) retransmission() Retransmission {
+	return Retransmission{RTO: o.RTO, RTOMax: o.RTOMax, UserTimeout: o.UserTimeout,
+		TailLossProbe: o.TailLossProbe, SRTT: o.SRTT, RTOMin: o.RTOMin, Wheel: o.Wheel}
+}
+
+func (o Orphan) climb() ending {
+	rtoMax, r := orElse(o.RTOMax, RTOMax), o.retransmission()
+	retries := o.Retries
+	if retries == 0 {
+		retries = defaultOrphanRetries
+	}
+	source := fmt.Sprintf("model(%d) of tcp_orphan_retries", retries)
+	if o.UserTimeout != 0 {
+		source = fmt.Sprintf("TCP_USER_TIMEOUT %v of an orphan", o.UserTimeout)
+	}
+	end := ladder{
+		wheel:    o.Wheel,
+		interval: r.interval,
+		limit: func(i int) time.Duration {
+			switch {
+			case o.UserTimeout != 0:
+				return o.UserTimeout
+			case o.Retries == 0 && r.interval(i) >= rtoMax:
+				return Model(0, rtoMax)
+			default:
+				return Model(retries, rtoMax)
+			}
+		},
+		clamp: o.UserTimeout, clampFrom: 1,
+		grain: grain(o.Wheel),
+	}.climb()
+	end.Source = source
+	return end
+}
+
+// FinWait2 is an orphan whose FIN has been acknowledged and whose peer never closes.
+type FinWait2 struct {
+	Timeout time.Duration // tcp_fin_timeout, or TCP_LINGER2
+	RTO     time.Duration
+	Wheel   Wheel
+}
+
+// Gone is when the orphan is dropped, in silence, from its entry into FIN_WAIT2. The timeout is at
+// least 3.5 RTO (tcp_fin_time). A timeout over 60 s is waited out by two timers of Timeout - 60 s
+// each, one of the socket (tcp_keepalive_timer) and one of the mini-socket it then becomes: 120 s takes 120 s, but
+// 90 s takes 60 s and 62 s takes 4 s.
+func (f FinWait2) Gone() Window {
+	source := fmt.Sprintf("tcp_fin_timeout %v", f.Timeout)
+	least := 4*f.RTO - f.RTO/2
+	timeout := max(f.Timeout, least)
+	if timeout <= TimeWaitLen {
+		return f.Wheel.after(f.Wheel.RoundUp(timeout), source)
+	}
+	rest := timeout - TimeWaitLen
+	return f.Wheel.after(f.Wheel.RoundUp(rest), source).Then(f.Wheel.after(f.Wheel.RoundUp(max(rest, least)), source))
+}
+
+// TimeWait is a connection that was closed in order, on the side that closed first.
+type TimeWait struct{ Wheel Wheel }
+
+// Gone is when the connection is forgotten, from its entry into TIME_WAIT: 60 s, the constant
+// TCP_TIMEWAIT_LEN, whatever tcp_fin_timeout is. Another FIN received starts it anew.
+func (t TimeWait) Gone() Window { return t.Wheel.after(TimeWaitLen, "TIME_WAIT, TCP_TIMEWAIT_LEN") }

@@ -1,0 +1,99 @@
+package timing
+
+import (
+	"fmt"
+	"time"
+)
+
+// SYN is an active open that nobody answers. Times are counted from the first SYN.
+type SYN struct {
+	Retries     int           // tcp_syn_retries, TCP_SYNCNT
+	Linear      int           // tcp_syn_linear_timeouts (4 by default since 6.5; 0 before)
+	RTOMax      time.Duration // 0: 120 s
+	UserTimeout time.Duration // TCP_USER_TIMEOUT; not 0: replaces the model of Retries, not its count
+	Wheel       Wheel
+}
+
+// Sends are the windows of every SYN on the wire, the first one at 0.
+func (s SYN) Sends() []Window {
+	sends := append([]Window{{}}, s.climb().at...)
+	for i := range sends {
+		sends[i].Source = "first SYN"
+		if i > 0 {
+			sends[i].Source = fmt.Sprintf("SYN retransmission %d", i)
+		}
+	}
+	return sends
+}
+
+// Abort is when connect(2) fails with ETIMEDOUT: at the first expiry that finds Retries + Linear
+// retransmissions made, or the time of Retries doublings of 1 s passed (2^(Retries+1) - 1 seconds).
+func (s SYN) Abort() Window { return s.climb().Window }
+
+func (s SYN) climb() ending {
+	rtoMax := orElse(s.RTOMax, RTOMax)
+	limit, source := model(s.Retries, InitialRTO, rtoMax), fmt.Sprintf("tcp_syn_retries %d, tcp_syn_linear_timeouts %d", s.Retries, s.Linear)
+	if s.UserTimeout != 0 {
+		limit, source = s.UserTimeout, fmt.Sprintf("TCP_USER_TIMEOUT %v of a SYN", s.UserTimeout)
+	}
+	end := ladder{
+		wheel: s.Wheel,
+		interval: func(i int) time.Duration {
+			// The RTO is doubled once more than Linear retransmissions have been made.
+			return Backoff(InitialRTO, rtoMax, max(i-s.Linear, 1))[max(i-s.Linear, 1)-1]
+		},
+		limit: func(i int) time.Duration {
+			switch retransmits := i - 1; {
+			case retransmits >= s.Retries+s.Linear:
+				return 0
+			case retransmits == 0:
+				return forever // retransmits_timed_out wants one retransmission at least
+			default:
+				return limit
+			}
+		},
+		clamp: s.UserTimeout, clampFrom: 2,
+		grain: grain(s.Wheel),
+	}.climb()
+	end.Source = source
+	return end
+}
+
+// SYNACK is a passive open whose SYN-ACK nobody acknowledges. Times are counted from the first SYN-ACK.
+type SYNACK struct {
+	Retries int           // tcp_synack_retries, TCP_SYNCNT of the listener
+	RTOMax  time.Duration // of the listener (7.2; constant before); 0: 120 s
+	Wheel   Wheel
+}
+
+// Sends are the windows of every SYN-ACK on the wire, the first one at 0.
+func (s SYNACK) Sends() []Window {
+	sends := append([]Window{{}}, s.climb().at...)
+	for i := range sends {
+		sends[i].Source = "first SYN-ACK"
+		if i > 0 {
+			sends[i].Source = fmt.Sprintf("SYN-ACK retransmission %d", i)
+		}
+	}
+	return sends
+}
+
+// Gone is when the half-open connection is dropped, in silence: it never was in accept(2)'s queue.
+func (s SYNACK) Gone() Window { return s.climb().Window }
+
+func (s SYNACK) climb() ending {
+	end := ladder{
+		wheel: s.Wheel,
+		interval: func(i int) time.Duration {
+			return Backoff(InitialRTO, s.RTOMax, i)[i-1]
+		},
+		limit: func(i int) time.Duration {
+			if i > s.Retries {
+				return 0
+			}
+			return forever
+		},
+	}.climb()
+	end.Source = fmt.Sprintf("tcp_synack_retries %d", s.Retries)
+	return end
+}
