@@ -446,7 +446,7 @@ func TestARequestThatDoesNotFitTheChannelOfAFrozenProcess(t *testing.T) {
 	_, err := c.client.Write(short, make([]byte, 4<<20))
 	g.Expect(err).To(MatchError(context.DeadlineExceeded))
 	g.Expect(err).To(MatchError(ContainSubstring("had to be killed")))
-	g.Expect(client.Dead()).To(BeClosed())
+	g.Eventually(client.Dead()).Should(BeClosed())
 }
 
 // states are the scheduling states of a process's threads (proc_pid_stat(5)).
@@ -641,4 +641,42 @@ func BenchmarkStart(b *testing.B) {
 	spent := time.Duration(after.Utime.Nano() - before.Utime.Nano() + after.Stime.Nano() - before.Stime.Nano())
 	b.ReportMetric(float64(first.Microseconds())/float64(b.N), "first-answer-us/op")
 	b.ReportMetric(float64(spent.Microseconds())/float64(b.N), "cpu-us/op")
+}
+
+func TestAProcessThatWaitsDoesNotWakeUp(t *testing.T) {
+	g := NewWithT(t)
+	host(t)
+	ctx := within(t, 20*time.Second)
+	client := start(t, "client")
+	c := connect(t, ctx, client, start(t, "server"), families[0])
+	c.client.StartRead(10)
+	c.client.StartAwait(unix.EPOLLRDHUP)
+	g.Expect(c.client.Error(ctx)).To(BeZero())
+	time.Sleep(200 * time.Millisecond) // sysmon takes some rounds to find nothing to do
+	before := switches(t, client.PID())
+	time.Sleep(time.Second)
+	g.Expect(switches(t, client.PID()) - before).To(BeZero())
+}
+
+// switches is how often the threads of a process have gone to sleep (proc_pid_status(5)).
+func switches(t *testing.T, pid int) int {
+	t.Helper()
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	total := 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(string(text), "\nvoluntary_ctxt_switches:")
+		n := 0
+		if _, err := fmt.Sscan(rest, &n); err != nil {
+			t.Fatal(err)
+		}
+		total += n
+	}
+	return total
 }

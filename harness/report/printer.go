@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -38,6 +39,10 @@ type Closing struct {
 // with a progress line under them, and a summary. It may be used by many goroutines. What cannot
 // be written is lost: the results' files are what counts.
 type Printer struct {
+	// Folder is where the captures lie, so that a failure can name one as it is opened. Set it
+	// before Begin.
+	Folder string
+
 	w     io.Writer
 	tty   bool
 	width func() int
@@ -162,6 +167,9 @@ func (p *Printer) decide(planned Planned, specs []SpecResult) {
 	for _, spec := range specs {
 		if spec.Verdict != Fail && spec.Verdict != Broken {
 			continue
+		}
+		if spec.Pcapng != "" {
+			spec.Pcapng = filepath.Join(p.Folder, spec.Pcapng)
 		}
 		for _, line := range details(planned.Claim, spec) {
 			p.print("        " + line)

@@ -67,7 +67,7 @@ fail    host-crash/reboot-rst                 IPv6  3.25 s  expected ECONNRESET 
         state    gone
         packets  1.204 client > server data 14
                  1.612 client > server data 14 again
-        capture  c.pcapng
+        capture  out/c.pcapng
         spec     suites/hostcrash/reboot_test.go:42
         again    halfopen run host-crash/reboot-rst --family 6
 
@@ -93,6 +93,7 @@ the run is incomplete: 2 pass, 1 fail, 1 broken, 1 unsupported in 14.1 s, 1 not 
 func TestPlainLines(t *testing.T) {
 	var out strings.Builder
 	p := New(&out, false, nil, false)
+	p.Folder = "out"
 	tell(t, p)
 	p.Finish(Closing{Folder: "out", Seconds: 14.1})
 	NewWithT(t).Expect(out.String()).To(Equal(plain))
@@ -100,15 +101,15 @@ func TestPlainLines(t *testing.T) {
 
 func TestTheLastLineSaysHowItWent(t *testing.T) {
 	for says, verdicts := range map[string][]Verdict{
-		"every claim holds or is unsupported: 1 pass, 1 unsupported in 2 s":          {Pass, Unsupported},
-		"this kernel breaks 1 claim: 1 fail, 1 broken in 2 s":                        {Fail, Broken},
-		"the stage broke, which says nothing of the kernel: 1 pass, 1 broken in 2 s": {Pass, Broken},
-		"the run is incomplete: 1 pass in 2 s, 1 not decided":                        {Pass},
-		"the run is incomplete: nothing decided in 2 s, 2 not decided":               {},
-		"this kernel breaks 1 claim: 2 fail in 2 s":                                  {Fail, Fail},
-		"every claim holds or is unsupported: 2 pass in 2 s":                         {Pass, Pass},
-		"the stage broke, which says nothing of the kernel: 2 broken in 2 s":         {Broken, Broken},
-		"every claim holds or is unsupported: 2 unsupported in 2 s":                  {Unsupported, Unsupported},
+		"every claim holds or is unsupported: 1 pass, 1 unsupported in 2.00 s":          {Pass, Unsupported},
+		"this kernel breaks 1 claim: 1 fail, 1 broken in 2.00 s":                        {Fail, Broken},
+		"the stage broke, which says nothing of the kernel: 1 pass, 1 broken in 2.00 s": {Pass, Broken},
+		"the run is incomplete: 1 pass in 2.00 s, 1 not decided":                        {Pass},
+		"the run is incomplete: nothing decided in 2.00 s, 2 not decided":               {},
+		"this kernel breaks 1 claim: 2 fail in 2.00 s":                                  {Fail, Fail},
+		"every claim holds or is unsupported: 2 pass in 2.00 s":                         {Pass, Pass},
+		"the stage broke, which says nothing of the kernel: 2 broken in 2.00 s":         {Broken, Broken},
+		"every claim holds or is unsupported: 2 unsupported in 2.00 s":                  {Unsupported, Unsupported},
 	} {
 		var out strings.Builder
 		p := New(&out, false, nil, false)

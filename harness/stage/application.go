@@ -112,7 +112,7 @@ func (p *Process) die(kill func() (Death, error)) Death {
 	p.beforeDeath()
 	death, err := kill()
 	mustStage(err)
-	p.host.scene.lab.Wire().Note(death.At, fmt.Sprintf("%s: process dies (%s)", p.host, death.Status))
+	p.host.scene.lab.Wire().Note(death.At, fmt.Sprintf("%s: process %s", p.host, death))
 	p.host.scene.look()
 	p.host.scene.sabotageFault(func(end *End) bool { return end.Process == p })
 	return death
@@ -193,10 +193,10 @@ func (e *End) Fill(ctx context.Context) int {
 	GinkgoHelper()
 	ctx, cancel := context.WithTimeout(ctx, Soon)
 	defer cancel()
-	n, err := e.socket.WriteUntilBlocked(ctx)
+	result, err := e.socket.WriteUntilBlocked(ctx)
 	mustStage(err)
-	e.Host.scene.lab.Note("%s: wrote %d bytes, until write(2) would block", e, n)
-	return n
+	e.Host.scene.lab.Note("%s: wrote %d bytes, until write(2) would block", e, result.N)
+	return result.N
 }
 
 func (e *End) outcome(call string, r process.Result) Outcome {
@@ -208,7 +208,7 @@ func (e *End) outcome(call string, r process.Result) Outcome {
 // Read reads what is there or comes soon.
 func (e *End) Read(ctx context.Context) Outcome {
 	GinkgoHelper()
-	return e.StartRead(ctx).Within(ctx, Soon)
+	return e.StartRead().Within(ctx, Soon)
 }
 
 // ReadAll reads until it has n bytes, the end of file or an errno; Data holds all that came.
@@ -235,11 +235,8 @@ type Reading struct {
 }
 
 // StartRead blocks the process in read(2) from now on.
-func (e *End) StartRead(ctx context.Context) *Reading {
-	GinkgoHelper()
-	pending, err := e.socket.StartRead(maxRead)
-	mustStage(err)
-	return &Reading{end: e, pending: pending}
+func (e *End) StartRead() *Reading {
+	return &Reading{end: e, pending: e.socket.StartRead(maxRead)}
 }
 
 const maxRead = 64 << 10
@@ -257,8 +254,15 @@ func (r *Reading) Within(ctx context.Context, patience time.Duration) Outcome {
 // Blocked tells whether read(2) still has not returned.
 func (r *Reading) Blocked(ctx context.Context) bool {
 	GinkgoHelper()
-	_, returned := r.wait(ctx, time.Millisecond)
-	return !returned
+	// The process answers in the order in which its calls return, so what has returned before
+	// this has been told.
+	r.end.Option(ctx, unix.SOL_SOCKET, unix.SO_TYPE)
+	select {
+	case <-r.pending.Done():
+		return false
+	default:
+		return true
+	}
 }
 
 func (r *Reading) wait(ctx context.Context, patience time.Duration) (outcome Outcome, returned bool) {
@@ -326,7 +330,7 @@ func (e *End) Option(ctx context.Context, level, name int) int {
 // SetLinger sets SO_LINGER {on, seconds}.
 func (e *End) SetLinger(ctx context.Context, seconds int) {
 	GinkgoHelper()
-	mustStage(e.socket.SetLinger(ctx, true, seconds))
+	mustStage(e.socket.SetLinger(ctx, seconds))
 }
 
 // KeepAlive switches SO_KEEPALIVE on, with the host's settings for the rest.

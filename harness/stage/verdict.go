@@ -46,7 +46,7 @@ func (s *scene) requireFeature(on *Host) {
 	if s.claim.Feature == "" {
 		return
 	}
-	feature, err := kernel.FeatureByName(s.claim.Feature)
+	feature, err := kernel.FeatureNamed(s.claim.Feature)
 	mustStage(err)
 	err = on.lab.Do(func() error { return kernel.Check(feature, s.running) })
 	var absent *kernel.Unsupported

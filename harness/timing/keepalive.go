@@ -19,11 +19,9 @@ type Keepalive struct {
 // Probes are the windows of each unanswered probe, from the last segment received. With UserTimeout
 // they are as many as there can be; the last may not be sent if timers are late.
 func (k Keepalive) Probes() []Window {
-	probes := []Window{k.first()}
-	for _, at := range k.climb().at {
-		probes = append(probes, at)
-	}
+	probes := append([]Window{k.first()}, k.climb().at...)
 	for i := range probes {
+		probes[i] = k.seen(probes[i])
 		probes[i].Source = fmt.Sprintf("keepalive probe %d", i+1)
 	}
 	return probes
@@ -38,12 +36,14 @@ func (k Keepalive) ProbesRange() (least, most int) {
 // Detection is when the connection is given up with ETIMEDOUT, from the last segment received.
 // Without UserTimeout that is one interval after the last probe, Idle + Count*Interval. With it,
 // it is the first tick of the same timer after a probe at which so much time has passed.
-func (k Keepalive) Detection() Window { return k.climb().Window }
+func (k Keepalive) Detection() Window { return k.seen(k.climb().Window) }
 
-// first is the window of the first probe. The kernel counts whole jiffies since the segment was received,
-// and the segment may have come at the end of the first.
-func (k Keepalive) first() Window {
-	w := k.Wheel.after(k.Wheel.RoundUp(k.Idle), "")
+// first is the window of the first probe, as the kernel counts.
+func (k Keepalive) first() Window { return k.Wheel.after(k.Wheel.RoundUp(k.Idle), "") }
+
+// seen is a window of the kernel's count as a clock sees it. The kernel counts jiffies from the one in which the
+// last segment was received (keepalive_time_elapsed), and that segment may have come at the jiffy's very end.
+func (k Keepalive) seen(w Window) Window {
 	w.Floor -= k.Wheel.Jiffy()
 	return w
 }
@@ -53,7 +53,6 @@ func (k Keepalive) climb() ending {
 		wheel:    k.Wheel,
 		start:    k.first(),
 		interval: func(int) time.Duration { return k.Wheel.RoundUp(k.Interval) },
-		grain:    k.Wheel.Jiffy(),
 	}
 	source := ""
 	if k.UserTimeout != 0 {

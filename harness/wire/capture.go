@@ -49,6 +49,7 @@ type Capture struct {
 	synced   map[uint64]int // marker frames read back, by Sync call
 	changed  chan struct{}  // closed, and replaced, when anything above has grown
 	dropped  uint64
+	closing  bool
 	failure  error // why the reader ended
 }
 
@@ -216,6 +217,9 @@ func (c *Capture) countDrops() {
 // Sync first if the last frames matter.
 func (c *Capture) Close() error {
 	err := c.Err()
+	c.mu.Lock()
+	c.closing = true
+	c.mu.Unlock()
 	c.file.Close()
 	<-c.done
 	c.marker.file.Close()
@@ -269,6 +273,10 @@ func (c *Capture) addLeaving(at time.Duration, port string, data []byte, length 
 		return // flooded to a host it is not for: the switch has forgotten where the target is
 	}
 	from, seen := c.entered[d.identity]
+	if !seen && d.segment != nil {
+		c.addForged(at, port, d)
+		return
+	}
 	if !seen || c.frames[from.frame].Delivered {
 		return
 	}
@@ -282,4 +290,16 @@ func (c *Capture) addLeaving(at time.Duration, port string, data []byte, length 
 		c.walker.delivered(segment)
 		c.log = append(c.log, from.segment)
 	}
+}
+
+// addForged keeps a segment that left the switch without having entered it.
+func (c *Capture) addForged(at time.Duration, port string, d decoded) {
+	c.numbered++
+	c.frames[len(c.frames)-1].Number = c.numbered
+	segment := *d.segment
+	segment.Number, segment.At, segment.From = c.numbered, at, Switch
+	segment.Delivered, segment.DeliveredAt, segment.DeliveredTo = true, at, port
+	c.walker.forged(&segment)
+	c.log = append(c.log, len(c.segments))
+	c.segments = append(c.segments, segment)
 }

@@ -22,9 +22,12 @@ func (d Direction) String() string {
 	return "entering"
 }
 
+// Switch is the sender of a segment that left the switch without having entered it: a forged one.
+const Switch = "switch"
+
 // Frame is one frame at one port of the switch.
 type Frame struct {
-	Number    int           // in the pcapng file, from 1; 0 for a leaving frame, which is not in it
+	Number    int           // in the pcapng file, from 1; 0 for a leaving copy, which is not in it
 	At        time.Duration // monotonic
 	Port      string        // the host the port belongs to
 	Direction Direction

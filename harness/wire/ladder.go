@@ -89,7 +89,9 @@ func hostsOf(segments []Segment) map[string]string {
 		}
 	}
 	for i := range segments {
-		hosts[segments[i].Src.Addr().String()] = segments[i].From
+		if segments[i].From != Switch {
+			hosts[segments[i].Src.Addr().String()] = segments[i].From
+		}
 	}
 	return hosts
 }

@@ -22,8 +22,8 @@ type Meta struct {
 }
 
 // WritePcapng writes what was captured so far as a pcapng file. There is one interface for each
-// host, named after it, and each frame once, on the interface of the host that sent it, so that
-// Wireshark does not take the copy at the other port for a retransmission. A lost segment has a
+// host, named after it, and each frame once, on the interface of the host that sent it (forged
+// segments on one named "switch"), so that Wireshark does not take the copy at the other port for a retransmission. A lost segment has a
 // comment that says so. Each note is a comment on the first packet at or after it, and the notes
 // after the last packet are comments on that.
 func (c *Capture) WritePcapng(w io.Writer, meta Meta) error {
@@ -36,13 +36,22 @@ func (c *Capture) WritePcapng(w io.Writer, meta Meta) error {
 			lost[c.segments[i].Number] = true
 		}
 	}
+	forged := false
 	sent := make([]Frame, 0, len(frames)/2)
 	for _, frame := range frames {
-		if frame.Direction == Entering {
-			sent = append(sent, frame)
+		if frame.Number == 0 {
+			continue
 		}
+		if frame.Direction == Leaving {
+			frame.Port = Switch
+			forged = true
+		}
+		sent = append(sent, frame)
 	}
 	c.mu.Unlock()
+	if forged {
+		names = append(names, Switch)
+	}
 
 	if err := c.writePcapng(w, meta, names, sent, notes, lost); err != nil {
 		return fmt.Errorf("the capture could not be written: %w", err)

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -36,17 +35,14 @@ func (c *Capture) read() {
 			}
 		}
 	})
-	switch {
-	case errors.Is(err, os.ErrClosed):
-		failure = ErrClosed
-	case err != nil:
-		failure = fmt.Errorf("%w: reading ended: %w", ErrIncomplete, err)
-	default:
-		failure = fmt.Errorf("%w: reading ended: %w", ErrIncomplete, failure)
-	}
 	c.mu.Lock()
-	c.failure = failure
-	c.mu.Unlock()
+	defer c.mu.Unlock()
+	// A raw connection does not say os.ErrClosed when its file is closed under it.
+	if c.closing {
+		c.failure = ErrClosed
+		return
+	}
+	c.failure = fmt.Errorf("%w: reading ended: %w", ErrIncomplete, errors.Join(err, failure))
 }
 
 type reader struct {

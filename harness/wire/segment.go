@@ -10,7 +10,7 @@ import (
 type Segment struct {
 	Number int           // of its frame in the pcapng file, from 1
 	At     time.Duration // when it entered the switch, monotonic
-	From   string        // the host whose port it entered
+	From   string        // the host whose port it entered; Switch for a forged one
 	Src    netip.AddrPort
 	Dst    netip.AddrPort
 
@@ -86,7 +86,7 @@ type Kind uint8
 
 // The kinds. A copy of a SYN or FIN has a kind of its own; IsRetransmission covers all copies.
 const (
-	KindUnknown Kind = iota
+	KindUnknown Kind = iota // forged at the switch, and no RST
 	KindSYN
 	KindSYNACK
 	KindHandshakeACK             // the pure ACK that completes the three-way handshake

@@ -46,6 +46,9 @@ func (c *Capture) Sync(ctx context.Context) error {
 	}); err != nil {
 		return fmt.Errorf("the capture could not be brought up to date: %w", err)
 	}
+	if err := c.Err(); err != nil {
+		return err // the markers may be among what was dropped
+	}
 	err := c.wait(ctx, func() bool { return c.synced[call] >= sent })
 	if incomplete := c.Err(); incomplete != nil {
 		return incomplete

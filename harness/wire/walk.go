@@ -109,6 +109,21 @@ func (w *walker) sent(s *Segment) {
 	}
 }
 
+// forged takes in a segment that the host it names did not send: it changes nothing of what is
+// known of that host.
+func (w *walker) forged(s *Segment) {
+	conversation, from, to := w.of(s)
+	if s.Flags.Has(FlagRST) {
+		s.Kind = KindRST
+		w.delivered(s)
+	}
+	s.Connection = max(conversation.connection, 1)
+	s.RelSeq = from.relative(s.Seq)
+	if s.Flags.Has(FlagACK) {
+		s.RelAck = to.relative(s.Ack)
+	}
+}
+
 func (conversation *walk) classify(s *Segment, from, to *side) Kind {
 	if s.Flags.Has(FlagRST) {
 		return KindRST

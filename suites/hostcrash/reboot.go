@@ -15,7 +15,7 @@ var _ = Story("host-crash", func() {
 		Claim("host-crash/reboot-rst"), func(ctx SpecContext, broken, survivor *End) {
 			broken.Host.PowerOff() // nothing more leaves it: no FIN, no RST
 			written := survivor.Write(ctx, "are you there?")
-			reading := survivor.StartRead(ctx)
+			reading := survivor.StartRead()
 			broken.Host.Reboot() // same addresses, no memory of the connection
 
 			outcome := reading.Within(ctx, Soon)

@@ -18,12 +18,13 @@ import (
 )
 
 type runCommand struct {
-	Names   []string `arg:"" optional:"" name:"story|claim" help:"Stories or claims to prove; all of them if none is named."`
-	Profile string   `default:"scaled" enum:"scaled,defaults" help:"Timeouts: ${enum}. With the kernel's defaults a run on the wall clock takes hours."`
-	Family  int      `default:"0" help:"4 or 6: one address family alone."`
-	Procs   int      `default:"64" help:"How many specs run side by side."`
-	Out     string   `default:"halfopen-results" type:"path" help:"The folder for results.json, junit.xml and the packets."`
-	List    bool     `help:"List the claims and stop."`
+	Names    []string `arg:"" optional:"" name:"story|claim" help:"Stories or claims to prove; all of them if none is named."`
+	Profile  string   `default:"scaled" enum:"scaled,defaults" help:"Timeouts: ${enum}. With the kernel's defaults a run on the wall clock takes hours."`
+	Family   int      `default:"0" help:"4 or 6: one address family alone."`
+	Procs    int      `default:"64" help:"How many specs run side by side."`
+	Out      string   `default:"halfopen-results" type:"path" help:"The folder for results.json, junit.xml and the packets."`
+	Sabotage string   `hidden:"" help:"Take a behaviour away behind the specs' backs (fixtures/claims.yaml lists the ways): the claims must fail."`
+	List     bool     `help:"List the claims and stop."`
 }
 
 // Run is called twice: outside, where it finds wrong usage and then hands over to the copy of the
@@ -42,6 +43,9 @@ func (c *runCommand) Run(ctx context.Context) error {
 		return fmt.Errorf("--family is 4 or 6, not %d", c.Family)
 	case c.Procs < 1:
 		return fmt.Errorf("--procs is at least 1, not %d", c.Procs)
+	}
+	if _, known := catalogue.Sabotages()[c.Sabotage]; c.Sabotage != "" && !known {
+		return fmt.Errorf("there is no sabotage %q; fixtures/claims.yaml lists them", c.Sabotage)
 	}
 	if c.List {
 		list(chosen)
@@ -80,7 +84,7 @@ func (c *runCommand) plan(catalogue *claim.Catalogue, chosen []claim.Claim) []ru
 	var plan []runner.Job
 	for _, spec := range stage.Specs() {
 		if wanted[spec.Claim] && (c.Family == 0 || c.Family == spec.Family) {
-			plan = append(plan, runner.Job{Spec: spec})
+			plan = append(plan, runner.Job{Spec: spec, Sabotage: c.Sabotage})
 		}
 	}
 	slices.SortStableFunc(plan, func(a, b runner.Job) int {
@@ -97,7 +101,9 @@ func (c *runCommand) prove(ctx context.Context, catalogue *claim.Catalogue, plan
 	if err := clean(c.Out); err != nil {
 		return err
 	}
-	printer := report.New(report.Terminal(os.Stdout))
+	tty, width, color := report.Terminal(os.Stdout)
+	printer := report.New(os.Stdout, tty, width, color)
+	printer.Folder = c.Out
 	printer.Begin(fmt.Sprintf("Linux %s (HZ %d), %s profile, %d specs", running.Release, running.HZ, c.Profile, len(plan)),
 		planned(catalogue, plan))
 	began := time.Now()

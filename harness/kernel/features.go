@@ -1,0 +1,45 @@
+package kernel
+
+import "fmt"
+
+// Features are all that claims may ask for. Where a release is marked "by memory", the presence of the
+// feature is known for the releases around it (5.10, 6.1, 6.12, 6.18, 7.2) and not for the release itself.
+func Features() []Feature {
+	return []Feature{
+		{Name: "tcp_syn_linear_timeouts", What: "sysctl tcp_syn_linear_timeouts", Since: Version{6, 5},
+			probe: sysctlProbe("net.ipv4.tcp_syn_linear_timeouts")},
+		{Name: "tcp_rto_min_us", What: "sysctl tcp_rto_min_us", Since: Version{6, 11}, // by memory: not in 6.1, in 6.12
+			probe: sysctlProbe("net.ipv4.tcp_rto_min_us")},
+		{Name: "tcp_rto_max_ms", What: "sysctl tcp_rto_max_ms", Since: Version{6, 15}, // by memory: not in 6.12, in 6.18
+			probe: sysctlProbe("net.ipv4.tcp_rto_max_ms")},
+		{Name: "TCP_RTO_MAX_MS", What: "socket option TCP_RTO_MAX_MS", Since: Version{6, 15}, // by memory: not in 6.12, in 6.18
+			probe: probeRTOMaxMS},
+		{Name: "TCP_RTO_MIN_US", What: "socket option TCP_RTO_MIN_US", Since: Version{6, 15}, // by memory: not in 6.12, in 6.18
+			probe: probeRTOMinUS},
+		{Name: "tcpi_total_rto", What: "tcpi_total_rto in TCP_INFO", Since: Version{6, 7}, // by memory: not in 6.1, in 6.12
+			probe: probeTotalRTO},
+
+		{Name: "ipv6", What: "IPv6", How: "CONFIG_IPV6, or started with ipv6.disable=1", probe: probeIPv6},
+		{Name: "packet-socket", What: "packet sockets", How: "CONFIG_PACKET", probe: probePacket},
+		{Name: "SOCK_DESTROY", What: "SOCK_DESTROY", How: "CONFIG_INET_DIAG_DESTROY", probe: probeSockDestroy},
+		{Name: "bridge", What: "bridges", How: "CONFIG_BRIDGE", probe: probeBridge},
+		{Name: "veth", What: "veth cables", How: "CONFIG_VETH", probe: probeVeth},
+		{Name: "nf_tables-inet", What: "nf_tables family inet", How: "CONFIG_NF_TABLES_INET", probe: probeTablesINet},
+		{Name: "nf_tables-bridge", What: "nf_tables family bridge", How: "CONFIG_NF_TABLES_BRIDGE", probe: probeTablesBridge},
+		{Name: "nf_tables-reject", What: "nf_tables reject in family inet", How: "CONFIG_NFT_REJECT", probe: probeTablesReject},
+		{Name: "nf_tables-ct", What: "nf_tables ct (connection tracking) in family inet", How: "CONFIG_NFT_CT", probe: probeTablesConntrack},
+		{Name: "net-namespace", What: "network namespaces", How: "CONFIG_NET_NS", probe: namespaceProbe("net")},
+		{Name: "user-namespace", What: "user namespaces", How: "CONFIG_USER_NS", probe: namespaceProbe("user")},
+		{Name: "pid-namespace", What: "pid namespaces", How: "CONFIG_PID_NS", probe: namespaceProbe("pid")},
+	}
+}
+
+// FeatureNamed is the feature of that name.
+func FeatureNamed(name string) (Feature, error) {
+	for _, f := range Features() {
+		if f.Name == name {
+			return f, nil
+		}
+	}
+	return Feature{}, fmt.Errorf("there is no feature %q", name)
+}

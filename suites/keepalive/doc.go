@@ -1,0 +1,2 @@
+// Package keepalive tells what keepalive does on an idle connection.
+package keepalive

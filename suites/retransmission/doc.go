@@ -1,0 +1,2 @@
+// Package retransmission tells what happens to data that nobody acknowledges.
+package retransmission
