@@ -153,3 +153,8 @@ func plural(n int, one, many string) string {
 	}
 	return strconv.Itoa(n) + " " + many
 }
+
+// Explain says all there is to know of a spec that did not pass, in several lines.
+func Explain(cl claim.Claim, spec SpecResult) string {
+	return strings.Join(details(cl, spec), "\n")
+}

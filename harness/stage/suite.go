@@ -2,7 +2,6 @@ package stage
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"regexp"
 
@@ -10,41 +9,8 @@ import (
 	"github.com/onsi/ginkgo/v2/types"
 	. "github.com/onsi/gomega"
 
-	"github.com/halfopen/halfopen/harness/process"
 	"github.com/halfopen/halfopen/harness/report"
-	"github.com/halfopen/halfopen/harness/sandbox"
 )
-
-// Main is the TestMain of every suite: it runs the tests in namespaces of their own, and is what
-// the processes on a lab's hosts start with.
-func Main(m interface{ Run() int }) {
-	process.RunRole()
-	suiteConfig, _ := GinkgoConfiguration()
-	// A Ginkgo worker must reach its coordinator on the loopback outside.
-	if err := sandbox.Enter(sandbox.Options{KeepNetwork: suiteConfig.ParallelTotal > 1 || isWorker(os.Args)}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(2)
-	}
-	os.Exit(m.Run())
-}
-
-// isWorker tells whether the ginkgo command started this process as one of several. The flags are
-// not parsed yet when TestMain begins.
-func isWorker(args []string) bool {
-	several := regexp.MustCompile(`^-+ginkgo\.parallel\.total=([2-9]|\d{2,})$`)
-	for _, arg := range args {
-		if several.MatchString(arg) {
-			return true
-		}
-	}
-	return false
-}
-
-// RunStory runs the specs of a suite under go test and ginkgo.
-func RunStory(t GinkgoTestingT, story string) {
-	RegisterFailHandler(Fail)
-	RunSpecs(t, story)
-}
 
 // Spec is a spec of this program, known without running it.
 type Spec struct {

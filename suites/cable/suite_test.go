@@ -3,8 +3,8 @@ package cable
 import (
 	"testing"
 
-	"github.com/halfopen/halfopen/harness/stage"
+	"github.com/halfopen/halfopen/harness/suite"
 )
 
-func TestMain(m *testing.M)  { stage.Main(m) }
-func TestCable(t *testing.T) { stage.RunStory(t, "cable") }
+func TestMain(m *testing.M)  { suite.Main(m) }
+func TestCable(t *testing.T) { suite.RunStory(t, "cable") }

@@ -3,8 +3,8 @@ package hostcrash
 import (
 	"testing"
 
-	"github.com/halfopen/halfopen/harness/stage"
+	"github.com/halfopen/halfopen/harness/suite"
 )
 
-func TestMain(m *testing.M)      { stage.Main(m) }
-func TestHostCrash(t *testing.T) { stage.RunStory(t, "host-crash") }
+func TestMain(m *testing.M)      { suite.Main(m) }
+func TestHostCrash(t *testing.T) { suite.RunStory(t, "host-crash") }

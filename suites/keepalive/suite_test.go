@@ -3,8 +3,8 @@ package keepalive
 import (
 	"testing"
 
-	"github.com/halfopen/halfopen/harness/stage"
+	"github.com/halfopen/halfopen/harness/suite"
 )
 
-func TestMain(m *testing.M)      { stage.Main(m) }
-func TestKeepalive(t *testing.T) { stage.RunStory(t, "keepalive") }
+func TestMain(m *testing.M)      { suite.Main(m) }
+func TestKeepalive(t *testing.T) { suite.RunStory(t, "keepalive") }

@@ -3,8 +3,8 @@ package processcrash
 import (
 	"testing"
 
-	"github.com/halfopen/halfopen/harness/stage"
+	"github.com/halfopen/halfopen/harness/suite"
 )
 
-func TestMain(m *testing.M)         { stage.Main(m) }
-func TestProcessCrash(t *testing.T) { stage.RunStory(t, "process-crash") }
+func TestMain(m *testing.M)         { suite.Main(m) }
+func TestProcessCrash(t *testing.T) { suite.RunStory(t, "process-crash") }

@@ -3,8 +3,8 @@ package retransmission
 import (
 	"testing"
 
-	"github.com/halfopen/halfopen/harness/stage"
+	"github.com/halfopen/halfopen/harness/suite"
 )
 
-func TestMain(m *testing.M)           { stage.Main(m) }
-func TestRetransmission(t *testing.T) { stage.RunStory(t, "retransmission") }
+func TestMain(m *testing.M)           { suite.Main(m) }
+func TestRetransmission(t *testing.T) { suite.RunStory(t, "retransmission") }

@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/sys/unix"
 
 	"github.com/halfopen/halfopen/harness/process"
+	"github.com/halfopen/halfopen/harness/runner"
 	"github.com/halfopen/halfopen/harness/stage"
 
 	_ "github.com/halfopen/halfopen/suites" // every story's specs
@@ -41,7 +43,7 @@ func run(args []string) int {
 	parser := kong.Must(&commands{},
 		kong.Name("halfopen"),
 		kong.Description("What a TCP connection does when the other end breaks, proved on a real Linux kernel."),
-		kong.UsageOnError(),
+		kong.Vars{"procs": strconv.Itoa(runner.DefaultProcs)},
 	)
 	parsed, err := parser.Parse(args)
 	if err != nil {

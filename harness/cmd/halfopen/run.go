@@ -21,7 +21,7 @@ type runCommand struct {
 	Names    []string `arg:"" optional:"" name:"story|claim" help:"Stories or claims to prove; all of them if none is named."`
 	Profile  string   `default:"scaled" enum:"scaled,defaults" help:"Timeouts: ${enum}. With the kernel's defaults a run on the wall clock takes hours."`
 	Family   int      `default:"0" help:"4 or 6: one address family alone."`
-	Procs    int      `default:"64" help:"How many specs run side by side."`
+	Procs    int      `default:"${procs}" help:"How many specs run side by side."`
 	Out      string   `default:"halfopen-results" type:"path" help:"The folder for results.json, junit.xml and the packets."`
 	Sabotage string   `hidden:"" help:"Take a behaviour away behind the specs' backs (fixtures/claims.yaml lists the ways): the claims must fail."`
 	List     bool     `help:"List the claims and stop."`
