@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 
@@ -52,11 +53,8 @@ func Parse(name string, data []byte) (*Catalogue, error) {
 		}
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	lines, err := claimLines(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-
+	// Every process of a spec loads the catalogue, and a good one needs no lines.
+	lines := sync.OnceValue(func() [][]int { return claimLines(data) })
 	c := &Catalogue{index: map[string]int{}, sabotages: f.Sabotages}
 	var faults []error
 	fault := func(line int, format string, args ...any) {
@@ -71,13 +69,13 @@ func Parse(name string, data []byte) (*Catalogue, error) {
 		}
 		c.stories = append(c.stories, Story{Name: story.Name, Title: story.Title})
 		for i, entry := range story.Claims {
-			line := lines[s][i]
+			line := func() int { return lines()[s][i] }
 			if first, again := c.index[entry.ID]; again {
-				fault(line, "the ID %s is used twice, first for %q", entry.ID, c.claims[first].Text)
+				fault(line(), "the ID %s is used twice, first for %q", entry.ID, c.claims[first].Text)
 				continue
 			}
 			for _, what := range entry.faults(story.Name, f.Sabotages) {
-				fault(line, "claim %q %s", entry.ID, what)
+				fault(line(), "claim %q %s", entry.ID, what)
 			}
 			c.index[entry.ID] = len(c.claims)
 			c.claims = append(c.claims, Claim{
@@ -99,23 +97,22 @@ func (c *Catalogue) hasStory(name string) bool {
 
 // claimLines gives the line of each claim, by story and place. The strict decoder does not tell
 // them and yaml.Node's own Decode is not strict, so the text is read a second time.
-func claimLines(data []byte) ([][]int, error) {
+func claimLines(data []byte) [][]int {
 	type placed struct {
 		Stories []struct {
 			Claims []yaml.Node `yaml:"claims"`
 		} `yaml:"stories"`
 	}
 	var f placed
-	if err := yaml.Unmarshal(data, &f); err != nil {
-		return nil, err
-	}
+	// It was read once without a fault.
+	_ = yaml.Unmarshal(data, &f)
 	lines := make([][]int, len(f.Stories))
 	for i, story := range f.Stories {
 		for _, node := range story.Claims {
 			lines[i] = append(lines[i], node.Line)
 		}
 	}
-	return lines, nil
+	return lines
 }
 
 var (

@@ -8,19 +8,41 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ethtoolSetTxCsum is ETHTOOL_STXCSUM of linux/ethtool.h.
-const ethtoolSetTxCsum = 0x17
+// Commands of linux/ethtool.h.
+const (
+	ethtoolGetLink   = 0x0a // ETHTOOL_GLINK
+	ethtoolSetTxCsum = 0x17 // ETHTOOL_STXCSUM
+)
 
 // disableTxChecksumOffload makes the calling thread's namespace compute TCP checksums in software.
 // Without it a veth carries half-made checksums, and segmentation offload puts segments on the
 // cable that no wire would carry: the MSS would be invisible.
 func disableTxChecksumOffload(device string) error {
+	if err := ethtool(device, ethtoolSetTxCsum); err != nil {
+		return fmt.Errorf("cannot switch off checksum offload of %s: %w", device, err)
+	}
+	return nil
+}
+
+// noticeCarrier returns when the calling thread's namespace has acted on the carrier that the device
+// has now: neighbours flushed, the queue (de)activated, the bridge port (un)blocked. The kernel puts
+// that off to a worker (linkwatch_event); asking for the link does it at once (ethtool_op_get_link,
+// linkwatch_sync_dev). A device that is down has nothing to notice.
+func noticeCarrier(device string) error {
+	if err := ethtool(device, ethtoolGetLink); err != nil {
+		return fmt.Errorf("cannot ask for the carrier of %s: %w", device, err)
+	}
+	return nil
+}
+
+// ethtool gives a command that takes one number, 0, and may answer with one that nobody needs.
+func ethtool(device string, command uint32) error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("cannot open a socket for ethtool: %w", err)
 	}
 	defer unix.Close(fd)
-	value := struct{ command, data uint32 }{command: ethtoolSetTxCsum}
+	value := struct{ command, data uint32 }{command: command}
 	var request struct { // struct ifreq with ifr_data
 		name [unix.IFNAMSIZ]byte
 		data unsafe.Pointer
@@ -31,7 +53,7 @@ func disableTxChecksumOffload(device string) error {
 	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&request)))
 	runtime.KeepAlive(&value)
 	if errno != 0 {
-		return fmt.Errorf("cannot switch off checksum offload of %s: %w", device, errno)
+		return errno
 	}
 	return nil
 }

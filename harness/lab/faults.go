@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -19,7 +20,9 @@ func (h *Host) PowerOff() error {
 		return fmt.Errorf("cannot power off %s: %w", h.name, err)
 	}
 	h.lab.Note("%s: power off", h.name)
-	if err := h.shutDown(); err != nil {
+	// The port is removed here and not with the namespace, which the kernel takes down in its own
+	// time, because a reboot plugs in a port of the same name.
+	if err := errors.Join(h.lab.rtnl.LinkDel(h.port), h.shutDown()); err != nil {
 		return fmt.Errorf("cannot power off %s: %w", h.name, err)
 	}
 	return nil
@@ -50,7 +53,15 @@ func (h *Host) Unplug() error {
 		return fmt.Errorf("cannot unplug %s: %w", h.name, err)
 	}
 	h.lab.Note("%s: cable unplugged", h.name)
-	return nil
+	return h.carrierNoticed()
+}
+
+// carrierNoticed returns when both ends of the cable have acted on the carrier they have now.
+func (h *Host) carrierNoticed() error {
+	return errors.Join(
+		h.ns.do(func() error { return noticeCarrier(device) }),
+		h.lab.ns.do(func() error { return noticeCarrier(h.name) }),
+	)
 }
 
 // Replug puts the cable back.
@@ -62,7 +73,7 @@ func (h *Host) Replug() error {
 		return fmt.Errorf("cannot replug %s: %w", h.name, err)
 	}
 	h.lab.Note("%s: cable replugged", h.name)
-	return nil
+	return h.carrierNoticed()
 }
 
 // LinkDown is `ip link set eth0 down` on the host: the kernel also drops the device's routes.
@@ -71,7 +82,7 @@ func (h *Host) LinkDown() error {
 		return fmt.Errorf("cannot set %s of %s down: %w", device, h.name, err)
 	}
 	h.lab.Note("%s: link set down", h.name)
-	return nil
+	return h.carrierNoticed()
 }
 
 func (h *Host) setLinkDown() error { return h.rtnl.LinkSetDown(h.link) }
@@ -89,7 +100,7 @@ func (h *Host) LinkUp() error {
 		return fmt.Errorf("cannot set %s of %s up: %w", device, h.name, err)
 	}
 	h.lab.Note("%s: link set up", h.name)
-	return nil
+	return h.carrierNoticed()
 }
 
 // RemoveAddress takes the host's address of a family away.

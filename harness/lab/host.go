@@ -116,6 +116,9 @@ func (h *Host) plugIn() error {
 	if err := h.rtnl.LinkSetUp(h.link); err != nil {
 		return fmt.Errorf("cannot bring up %s of %s: %w", device, h.name, err)
 	}
+	if err := h.carrierNoticed(); err != nil {
+		return err
+	}
 	for _, prefix := range []netip.Prefix{h.ipv4, h.ipv6} {
 		if err := h.addAddress(prefix); err != nil {
 			return err
@@ -224,13 +227,9 @@ func (h *Host) firewall(port uint16, answer *Answer) (*Filter, error) {
 	}}, nil
 }
 
-// shutDown takes everything the host has. The cable goes first, so that nothing of the dying
-// leaves the host.
+// shutDown takes everything the host has. Its end of the cable goes with the namespace.
 func (h *Host) shutDown() error {
 	var errs []error
-	if h.port != nil {
-		errs = append(errs, h.lab.rtnl.LinkDel(h.port))
-	}
 	for _, p := range h.processes {
 		errs = append(errs, p.Stop())
 	}

@@ -32,8 +32,18 @@ func newNamespace() (*namespace, error) {
 // the thread instead of handing it, with its namespace, to somebody else. The thread also outlives
 // every process started on it, whose Pdeathsig is tied to it (prctl(2)).
 func (ns *namespace) live(ready chan<- error) {
-	defer close(ns.ended)
 	runtime.LockOSThread()
+	if unix.Gettid() == unix.Getpid() {
+		// The program's first thread is never ended but parked, and would hold the namespace until
+		// the program exits. While it is held here, another goroutine gets another thread.
+		moved := make(chan error)
+		go ns.live(moved)
+		err := <-moved
+		runtime.UnlockOSThread()
+		ready <- err
+		return
+	}
+	defer close(ns.ended)
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		ready <- fmt.Errorf("cannot create a network namespace: %w", err)
 		return

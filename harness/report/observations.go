@@ -31,6 +31,7 @@ func Quantities() []Quantity {
 		{"detected_after", Seconds, "from the fault to the survivor's application being told", "detected after %s"},
 		{"aborted_after", Seconds, "from the first unanswered write, SYN or probe to the end of the connection", "aborted after %s"},
 		{"abort_clock", Seconds, "from the first timeout's retransmission to the abort: the kernel's own clock", "%s on the kernel's clock"},
+		{"last_write_before_abort", Seconds, "from the last of several writes to the abort", "%s after the last write"},
 		{"errno", Name, "what the application was told", "%s"},
 		{"next_errno", Name, "what the application was told the time after", "then %s"},
 		{"soft_error", Name, "the ICMP or resolution error the socket remembered", "soft error %s"},

@@ -19,9 +19,6 @@ import (
 // that the specs and not the terminal get the processor.
 const redrawEvery = 100 * time.Millisecond
 
-// idColumn is how wide the column of IDs gets; longer IDs push what follows to the right.
-const idColumn = 36
-
 // Planned says how many specs will decide a claim over a family.
 type Planned struct {
 	Claim  claim.Claim
@@ -56,6 +53,7 @@ type Printer struct {
 	specs    map[decision][]SpecResult
 	results  map[decision]Result
 	running  []string
+	idColumn int             // the longest ID
 	pending  strings.Builder // lines a terminal has not been shown yet
 	drawn    time.Time
 	redraw   *time.Timer
@@ -100,6 +98,7 @@ func (p *Printer) Begin(head string, plan []Planned) {
 		key := decision{planned.Claim.ID, planned.Family}
 		p.planned[key] = planned
 		p.order = append(p.order, key)
+		p.idColumn = max(p.idColumn, len(planned.Claim.ID))
 	}
 	p.print(head)
 	p.print("")
@@ -153,7 +152,7 @@ func (p *Printer) decide(planned Planned, specs []SpecResult) {
 	case len(specs) > 1:
 		said = fmt.Sprintf("(%d cases)", len(specs))
 	}
-	line := fmt.Sprintf("%-*s  IPv%d  %6s  %s", 8+idColumn, head, result.Family, saySeconds(result.Seconds), said)
+	line := fmt.Sprintf("%-*s  IPv%d  %6s  %s", 8+p.idColumn, head, result.Family, saySeconds(result.Seconds), said)
 	if p.tty {
 		line = cut(line, p.width())
 	} else {

@@ -58,8 +58,8 @@ func tell(t *testing.T, p *Printer) {
 
 const plain = `Linux 6.18.44, HZ 250, profile scaled
 
-pass    host-crash/reboot-rst                 IPv4  1.92 s  detected after 1.60 to 1.63 s, ECONNRESET, 1 to 2 retransmissions (2 cases)
-fail    host-crash/reboot-rst                 IPv6  3.25 s  expected ECONNRESET seen ETIMEDOUT
+pass    host-crash/reboot-rst                         IPv4  1.92 s  detected after 1.60 to 1.63 s, ECONNRESET, 1 to 2 retransmissions (2 cases)
+fail    host-crash/reboot-rst                         IPv6  3.25 s  expected ECONNRESET seen ETIMEDOUT
         claim    A rebooted host with no listener on the port answers the survivor's next retransmission with a RST.
         source   observed: RFC 9293 3.5.2, RFC 9293 3.10.7.1, kernel tcp_v4_send_reset, kernel tcp_v6_send_reset
         seen     expected ECONNRESET
@@ -71,13 +71,13 @@ fail    host-crash/reboot-rst                 IPv6  3.25 s  expected ECONNRESET 
         spec     suites/hostcrash/reboot_test.go:42
         again    halfopen run host-crash/reboot-rst --family 6
 
-broken  keepalive/off-by-default              IPv4   12 ms  the lab could not be built: no veth
+broken  keepalive/off-by-default                      IPv4   12 ms  the lab could not be built: no veth
         claim    Keepalive is off unless SO_KEEPALIVE is set.
         source   MUST: RFC 9293 MUST-24, RFC 9293 MUST-25, RFC 9293 MAY-5, socket(7) SO_KEEPALIVE, kernel tcp_keepalive_timer
         seen     the lab could not be built: no veth
 
-unsupported  retransmission/rto-max-sysctl-ladder  IPv4     0 s  this kernel has no tcp_rto_max_ms (since 6.15)
-pass    retransmission/abort-retries2-5       IPv4  13.5 s  aborted after 13.5 s, ETIMEDOUT, 7 retransmissions
+unsupported  retransmission/rto-max-sysctl-ladder     IPv4     0 s  this kernel has no tcp_rto_max_ms (since 6.15)
+pass    retransmission/abort-retries2-5               IPv4  13.5 s  aborted after 13.5 s, ETIMEDOUT, 7 retransmissions
 
 story              pass   fail   broken   unsupported   not decided
 host-crash            1      1        -             -             -
@@ -150,7 +150,7 @@ func TestATerminalIsRedrawnTenTimesASecondAtMost(t *testing.T) {
 	p.Done(SpecResult{Claim: "cable/link-down-up", Family: 4, Verdict: Pass, Seconds: 1.5, Observations: []Observation{seen("delivered_after", 0.4)}})
 	p.Finish(Closing{Seconds: 1.1})
 	all := frames(out.String())
-	g.Expect(all[2]).To(HavePrefix("pass    cable/link-down-up                    IPv4  1.50 s …\n1/1 decided"))
+	g.Expect(all[2]).To(HavePrefix("pass    cable/link-down-up  IPv4  1.50 s  delivered after 4…\n1/1 decided"))
 	g.Expect(all[len(all)-1]).To(HaveSuffix("every claim holds or is unsupported: 1 pass in 1.10 s\n"))
 }
 
@@ -178,7 +178,7 @@ func TestManyGoroutinesMayUseAPrinter(t *testing.T) {
 	}
 	group.Wait()
 	p.Finish(Closing{})
-	NewWithT(t).Expect(strings.Count(out.String(), "cable/link-down-up                    IPv4")).To(Equal(1))
+	NewWithT(t).Expect(strings.Count(out.String(), "cable/link-down-up  IPv4")).To(Equal(1))
 }
 
 func TestSeconds(t *testing.T) {

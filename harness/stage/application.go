@@ -62,29 +62,23 @@ func (p *Process) Dial(ctx context.Context, listener *Listener, options ...proce
 // waits for connect(2) as long as patience says.
 func (p *Process) TryDial(ctx context.Context, listener *Listener, patience time.Duration, options ...process.Option) (end *End, outcome Outcome) {
 	GinkgoHelper()
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	connected, err := p.dial(ctx, listener, options...)
-	var refused *process.Errno
-	switch {
-	case errors.As(err, &refused):
-		outcome = Outcome{Call: "connect(2)", Errno: refused.Errno, At: refused.At}
-	case errors.Is(err, context.DeadlineExceeded):
-		Fail(fmt.Sprintf("the %s's connect(2) has not returned within %s", p.host, patience))
-	default:
-		mustStage(err)
-		return p.newEnd(connected), Outcome{Call: "connect(2)", At: mono.Now()}
-	}
-	p.host.scene.noteOutcome(p.host, outcome)
-	return nil, outcome
+	return p.StartDial(ctx, listener, options...).Within(ctx, patience)
 }
 
 func (p *Process) dial(ctx context.Context, listener *Listener, options ...process.Option) (*process.Socket, error) {
+	dialing, err := p.startDial(ctx, listener, options...)
+	if err != nil {
+		return nil, err
+	}
+	return dialing.Wait(ctx)
+}
+
+func (p *Process) startDial(ctx context.Context, listener *Listener, options ...process.Option) (*process.Dialing, error) {
 	local := netip.AddrPortFrom(p.host.Address(), clientPort)
 	if p.host.scene.sabotaged("wrong-address") {
 		local = netip.AddrPortFrom(local.Addr(), clientPort+uint16(len(p.host.scene.ends)))
 	}
-	return p.process.Dial(ctx, local, listener.socket.Local(), options...)
+	return p.process.StartDial(ctx, local, listener.socket.Local(), options...)
 }
 
 // Death is how and when a process died.
@@ -118,17 +112,20 @@ func (p *Process) die(kill func() (Death, error)) Death {
 	return death
 }
 
-// Freeze stops the process, as SIGSTOP does, a debugger, or a container that is paused.
-func (p *Process) Freeze() {
+// Freeze stops the process, as SIGSTOP does, a debugger, or a container that is paused. It returns
+// the moment just before.
+func (p *Process) Freeze() (at time.Duration) {
 	GinkgoHelper()
+	at = mono.Now()
 	if p.host.scene.sabotaged("kill-instead-of-freeze") {
 		_, err := p.process.Kill()
 		mustStage(err)
-		return
+		return at
 	}
 	mustStage(p.process.Freeze())
 	p.host.scene.lab.Note("%s: process frozen", p.host)
 	p.host.scene.sabotageFault(func(end *End) bool { return end.Process == p })
+	return at
 }
 
 // Thaw lets it go on.
@@ -310,6 +307,9 @@ func (e *End) Set(ctx context.Context, level, name, value int) {
 // TrySet sets a socket option and returns the errno, 0 when it was taken.
 func (e *End) TrySet(ctx context.Context, level, name, value int) unix.Errno {
 	GinkgoHelper()
+	if e.Host.scene.sabotaged("option-clamped") {
+		value = min(max(value, 1), 127)
+	}
 	err := e.socket.SetInt(ctx, level, name, value)
 	var refused *process.Errno
 	if errors.As(err, &refused) {
@@ -330,18 +330,26 @@ func (e *End) Option(ctx context.Context, level, name int) int {
 // SetLinger sets SO_LINGER {on, seconds}.
 func (e *End) SetLinger(ctx context.Context, seconds int) {
 	GinkgoHelper()
+	if e.Host.scene.sabotaged("linger-off") {
+		return
+	}
 	mustStage(e.socket.SetLinger(ctx, seconds))
 }
 
-// KeepAlive switches SO_KEEPALIVE on, with the host's settings for the rest.
-func (e *End) KeepAlive(ctx context.Context) {
+// KeepAlive switches SO_KEEPALIVE on. It returns the moment just before, from which an idle
+// socket counts.
+func (e *End) KeepAlive(ctx context.Context) (at time.Duration) {
 	GinkgoHelper()
+	at = mono.Now()
 	e.Set(ctx, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+	e.Host.scene.lab.Wire().Note(at, e.String()+": SO_KEEPALIVE set")
+	return at
 }
 
 // UserTimeout sets TCP_USER_TIMEOUT.
 func (e *End) UserTimeout(ctx context.Context, timeout time.Duration) {
 	GinkgoHelper()
+	e.userTimeout = timeout
 	e.Set(ctx, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(timeout.Milliseconds()))
 }
 

@@ -54,6 +54,9 @@ type End struct {
 	timeouts      kernel.Timeouts // the host's settings when the connection was established
 	counters      socket.Counters // the host's counters then
 	seen          socket.State    // the last state noted
+
+	keepalive   *KeepaliveOptions // set by the spec; nil where the host's settings hold
+	userTimeout time.Duration     // TCP_USER_TIMEOUT set by the spec
 }
 
 func (e *End) String() string { return e.Host.Name() }
@@ -145,16 +148,6 @@ func (e *End) Retransmission() timing.Retransmission {
 		Retries2:      e.timeouts.Retries2,
 		TailLossProbe: e.timeouts.EarlyRetrans >= 3,
 		Wheel:         e.Host.scene.wheel(),
-	}
-}
-
-// Keepalive is the model of how this end finds a dead peer, by its host's settings.
-func (e *End) Keepalive() timing.Keepalive {
-	return timing.Keepalive{
-		Idle:     e.timeouts.KeepaliveTime,
-		Interval: e.timeouts.KeepaliveInterval,
-		Count:    e.timeouts.KeepaliveProbes,
-		Wheel:    e.Host.scene.wheel(),
 	}
 }
 

@@ -154,7 +154,9 @@ func (h *Host) Firewall() *Filter {
 // FirewallRejecting makes the host refuse every TCP segment it gets with an answer.
 func (h *Host) FirewallRejecting(answer lab.Answer) *Filter {
 	GinkgoHelper()
-	return h.scene.filter(h.lab.FirewallRejecting(0, answer))
+	filter := h.scene.filter(h.lab.FirewallRejecting(0, answer))
+	h.scene.sabotageFault(func(end *End) bool { return end.Host == h })
+	return filter
 }
 
 // Blackhole makes the path from this host to the other swallow part of the TCP segments without a

@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/onsi/gomega/format"
 	"github.com/onsi/gomega/gcustom"
 	gomega "github.com/onsi/gomega/types"
 	"golang.org/x/sys/unix"
 
+	"github.com/halfopen/halfopen/harness/socket"
 	"github.com/halfopen/halfopen/harness/timing"
 )
 
@@ -42,6 +44,17 @@ func FallIn(window timing.Window) gomega.GomegaMatcher {
 		return window.Plus(RealClockSlack).Contains(d)
 	})
 }
+
+// A failure says "CLOSE-WAIT" where Gomega would say "<socket.State>: 8".
+var _ = format.RegisterCustomFormatter(func(value any) (string, bool) {
+	switch v := value.(type) {
+	case socket.State:
+		return v.String(), true
+	case socket.TimerKind:
+		return v.String(), true
+	}
+	return "", false
+})
 
 func matcher[T any](what string, matches func(T) bool) gomega.GomegaMatcher {
 	return gcustom.MakeMatcher(func(actual T) (bool, error) { return matches(actual), nil }).

@@ -2,12 +2,14 @@ package stage
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	"golang.org/x/sys/unix"
 
 	"github.com/halfopen/halfopen/harness/lab"
+	"github.com/halfopen/halfopen/harness/wire"
 )
 
 // A sabotage takes the behaviour away that a claim states, behind the spec's back, to see that the
@@ -27,7 +29,6 @@ var sysctls = map[string]map[string]int{
 	"retries2-up":                {"net.ipv4.tcp_retries2": 14},
 	"retries2-down":              {"net.ipv4.tcp_retries2": 0},
 	"fin-timeout-up":             {"net.ipv4.tcp_fin_timeout": 30},
-	"rto-max-down":               {"net.ipv4.tcp_rto_max_ms": 1000},
 	"early-retrans-off":          {"net.ipv4.tcp_early_retrans": 0},
 	"keepalive-defaults-changed": {"net.ipv4.tcp_keepalive_time": 7, "net.ipv4.tcp_keepalive_intvl": 7, "net.ipv4.tcp_keepalive_probes": 7},
 }
@@ -54,10 +55,7 @@ func (s *scene) withheld(level, name int) bool {
 // sabotageEstablished strikes once the connection is there and the spec knows the settings.
 func (s *scene) sabotageEstablished(ctx context.Context, conn *Connection) {
 	GinkgoHelper()
-	if traffic, ok := swallowed[s.sabotage]; ok {
-		conn.Client.Host.Blackhole(conn.Server.Host, traffic)
-		conn.Server.Host.Blackhole(conn.Client.Host, traffic)
-	}
+	s.sabotagePath(conn.Client.Host, conn.Server.Host)
 	for _, end := range []*End{conn.Client, conn.Server} {
 		for name, value := range sysctls[s.sabotage] {
 			end.Host.SetSysctl(name, value)
@@ -67,9 +65,20 @@ func (s *scene) sabotageEstablished(ctx context.Context, conn *Connection) {
 			end.sabotageKeepalive(ctx)
 		case "user-timeout-on":
 			end.UserTimeout(ctx, 300*time.Millisecond)
+		case "rto-max-down": // the sysctl is read when a socket is made
+			mustStage(end.socket.SetInt(ctx, unix.IPPROTO_TCP, unix.TCP_RTO_MAX_MS, 1000))
 		case "holder":
 			end.Fork(ctx)
 		}
+	}
+}
+
+// sabotagePath strikes the path between two hosts, in both directions.
+func (s *scene) sabotagePath(a, b *Host) {
+	GinkgoHelper()
+	if traffic, ok := swallowed[s.sabotage]; ok {
+		a.Blackhole(b, traffic)
+		b.Blackhole(a, traffic)
 	}
 }
 
@@ -96,7 +105,10 @@ func (s *scene) sabotageFault(hit func(*End) bool) {
 		}
 		switch s.sabotage {
 		case "destroy-survivor":
-			mustStage(end.Host.lab.DestroySocket(end.local, end.remote))
+			// The RST that the first socket's end sends may have ended the other already.
+			if err := end.Host.lab.DestroySocket(end.local, end.remote); !errors.Is(err, unix.ENOENT) {
+				mustStage(err)
+			}
 		case "close-survivor":
 			mustStage(end.socket.Close(context.Background()))
 		case "inject-rst":
@@ -110,13 +122,20 @@ func (e *End) injectReset() {
 	GinkgoHelper()
 	s := e.Host.scene
 	mustStage(s.lab.Wire().Sync(context.Background()))
-	var acknowledged uint32 // the end's RCV.NXT: RFC 5961 takes no other sequence number
+	var next uint32 // the end's RCV.NXT: RFC 5961 takes no other sequence number
 	for _, segment := range s.lab.Wire().Segments() {
-		if segment.Src == e.local {
-			acknowledged = segment.Ack
+		switch {
+		case segment.Src == e.local:
+			next = segment.Ack
+		case segment.Dst == e.local && segment.Delivered && segment.Seq == next:
+			// Not acknowledged yet: an acknowledgement may be delayed.
+			next += uint32(segment.Len)
+			if segment.Flags.Has(wire.FlagFIN) {
+				next++
+			}
 		}
 	}
-	mustStage(s.lab.InjectReset(e.Host.lab, e.remote, e.local, acknowledged))
+	mustStage(s.lab.InjectReset(e.Host.lab, e.remote, e.local, next))
 }
 
 // beforeDeath is what a sabotage does to a process that is about to die.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
+	"github.com/onsi/gomega/format"
 
 	"github.com/halfopen/halfopen/harness/claim"
 	"github.com/halfopen/halfopen/harness/kernel"
@@ -35,15 +36,28 @@ type scene struct {
 // have it and has not fails it.
 func Pair(ctx context.Context) (client, server *Host) {
 	GinkgoHelper()
-	s := newScene()
+	return pair(environment().profile)
+}
+
+// PairAsShipped is Pair with hosts that have the kernel's own timeouts, whatever the profile.
+func PairAsShipped(ctx context.Context) (client, server *Host) {
+	GinkgoHelper()
+	return pair(kernel.Defaults)
+}
+
+func pair(hosts kernel.Profile) (client, server *Host) {
+	GinkgoHelper()
+	s := newScene(hosts)
 	client, server = s.addHost("client"), s.addHost("server")
 	s.requireFeature(client)
 	send(Message{Staged: true})
 	return client, server
 }
 
-func newScene() *scene {
+// newScene builds the lab; the profile of its hosts is most often the one the spec runs in.
+func newScene(hosts kernel.Profile) *scene {
 	GinkgoHelper()
+	format.UseStringerRepresentation = true // a failure says ESTABLISHED and not 1
 	id := Identify(CurrentSpecReport())
 	settings := environment()
 	catalogue, err := claim.Load()
@@ -58,7 +72,7 @@ func newScene() *scene {
 	running, err := kernel.Running()
 	mustStage(err)
 	s := &scene{identity: id, claim: proved, profile: settings.profile, running: running, sabotage: settings.sabotage}
-	s.lab, err = lab.New(settings.profile)
+	s.lab, err = lab.New(hosts)
 	mustStage(err)
 	DeferCleanup(func(ctx SpecContext) { s.strike(ctx, settings.out) })
 	return s

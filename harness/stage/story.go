@@ -54,9 +54,9 @@ func (s Side) String() string {
 }
 
 // ItOnEitherSide is a spec for each side that can break, on a fresh connection between two hosts.
-func ItOnEitherSide(text string, claim Labels, body func(ctx SpecContext, broken, survivor *End)) {
+func ItOnEitherSide(text string, claim Labels, body func(ctx SpecContext, broken, survivor *End), decorators ...any) {
 	for _, side := range []Side{ServerBreaks, ClientBreaks} {
-		It(text+", when the "+side.String(), claim, Case("%s", side), func(ctx SpecContext) {
+		It(text+", when the "+side.String(), claim, Case("%s", side), decorators, func(ctx SpecContext) {
 			client, server := Pair(ctx)
 			broken, survivor := Connect(ctx, client, server).Split(side)
 			body(ctx, broken, survivor)

@@ -8,6 +8,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	"github.com/onsi/ginkgo/v2/types"
 	. "github.com/onsi/gomega"
+	"golang.org/x/sys/unix"
 
 	"github.com/halfopen/halfopen/harness/report"
 )
@@ -38,6 +39,7 @@ func IsSpec() bool { return os.Getenv(specEnv) != "" }
 func RunSpec() int {
 	suiteConfig, reporterConfig := GinkgoConfiguration()
 	suiteConfig.FocusStrings = []string{regexp.QuoteMeta(os.Getenv(specEnv)) + "$"}
+	suiteConfig.Timeout = 0 // Ginkgo's hour is less than a keepalive with the kernel's defaults takes
 	reporterConfig.Succinct, reporterConfig.NoColor = true, true
 	RegisterFailHandler(Fail)
 	var t testingT
@@ -74,8 +76,16 @@ func send(m Message) {
 	if !IsSpec() {
 		return
 	}
+	// A descriptor of its own for each message: an os.File closes what it was given when it is
+	// collected as garbage, and the next message would find ResultsFD closed.
+	fd, err := unix.FcntlInt(ResultsFD, unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	results := os.NewFile(uintptr(fd), "results")
+	defer results.Close()
 	// A runner that is gone takes this process with it; there is nobody to tell of an error.
-	_ = json.NewEncoder(os.NewFile(ResultsFD, "results")).Encode(m)
+	_ = json.NewEncoder(results).Encode(m)
 }
 
 var _ = ReportAfterEach(func(r SpecReport) {

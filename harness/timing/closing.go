@@ -5,6 +5,16 @@ import (
 	"time"
 )
 
+// deathBound is how long a death may take to reach the wire. It is this suite's number: do_exit
+// closes the descriptors at once, and 1 ms was measured.
+const deathBound = 100 * time.Millisecond
+
+// Death is when the FIN or RST leaves of a process that dies, from the death. Nothing is waited
+// for: it is the last descriptor's end that sends it (exit_files, inet_release, tcp_close).
+func Death() Window {
+	return Window{Ceiling: deathBound, Source: "a death closes the descriptors, do_exit"}
+}
+
 // defaultOrphanRetries is what tcp_orphan_retries=0 stands for while the RTO is below its maximum (tcp_orphan_retries).
 const defaultOrphanRetries = 8
 
@@ -96,3 +106,10 @@ type TimeWait struct{ Wheel Wheel }
 // Gone is when the connection is forgotten, from its entry into TIME_WAIT: 60 s, the constant
 // TCP_TIMEWAIT_LEN, whatever tcp_fin_timeout is. Another FIN received starts it anew.
 func (t TimeWait) Gone() Window { return t.Wheel.after(TimeWaitLen, "TIME_WAIT, TCP_TIMEWAIT_LEN") }
+
+// Armed is what the timer shows as left, so long after the entry into TIME_WAIT: whole jiffies, of
+// which the present one may have begun before or after the entry's own moment within its jiffy.
+func (t TimeWait) Armed(elapsed time.Duration) Window {
+	left := TimeWaitLen - elapsed
+	return Window{Floor: left - t.Wheel.Jiffy(), Ceiling: left + t.Wheel.Jiffy(), Source: "what is left of TCP_TIMEWAIT_LEN"}
+}

@@ -38,6 +38,11 @@ func (k Keepalive) ProbesRange() (least, most int) {
 // it is the first tick of the same timer after a probe at which so much time has passed.
 func (k Keepalive) Detection() Window { return k.seen(k.climb().Window) }
 
+// Gap is the time between two probes that nobody answers, and from the last of them to the RST.
+func (k Keepalive) Gap() Window {
+	return k.seen(k.Wheel.after(k.Wheel.RoundUp(k.Interval), fmt.Sprintf("keepalive interval %v", k.Interval)))
+}
+
 // first is the window of the first probe, as the kernel counts.
 func (k Keepalive) first() Window { return k.Wheel.after(k.Wheel.RoundUp(k.Idle), "") }
 

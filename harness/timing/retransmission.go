@@ -51,6 +51,33 @@ func (r Retransmission) First() Window {
 // AbortAfterFirst is when the connection is given up, from T1.
 func (r Retransmission) AbortAfterFirst() Window { return r.climb().Window }
 
+// AbortBetween is when the connection is given up, from T1, on a machine that may also be late to run a
+// timer that has expired: that can carry an expiry over the limit which would have missed it, and the
+// abort is then an interval earlier than AbortAfterFirst has it, but never before the limit. Which
+// expiry it was, AbortAfterCopy tells.
+func (r Retransmission) AbortBetween() Window {
+	end := r.climb()
+	limit, _ := r.limit()
+	return Window{Floor: limit - grain(r.Wheel), Ceiling: end.Ceiling, Source: end.Source}
+}
+
+// AbortAfterCopy is when the connection is given up, from the last retransmission by RTO before, the
+// n-th: the next expiry, if that is one which finds the limit reached.
+func (r Retransmission) AbortAfterCopy(n int) Window {
+	wait := r.Wheel.after(r.interval(n), fmt.Sprintf("RTO, backed off %d times", r.backoff(n)))
+	if r.UserTimeout != 0 {
+		// The interval is cut down to end at the user timeout, however little of that is left.
+		wait.Floor = 0
+	}
+	return wait
+}
+
+// CopiesBefore is the latest, from T1, that a retransmission by RTO can be: an expiry after it gives up.
+func (r Retransmission) CopiesBefore() time.Duration {
+	limit, _ := r.limit()
+	return limit + grain(r.Wheel)
+}
+
 // AbortAfterWrite is when the connection is given up, from the write.
 func (r Retransmission) AbortAfterWrite() Window { return r.First().Then(r.AbortAfterFirst()) }
 
@@ -84,11 +111,16 @@ func (r Retransmission) probe() Window {
 	return TailLossProbe(srtt, r.RTO, r.RTOMin, r.PacketsOut, r.Wheel)
 }
 
-func (r Retransmission) climb() ending {
-	limit, source := Model(r.Retries2, r.RTOMax), fmt.Sprintf("model(%d) of tcp_retries2", r.Retries2)
+// limit is what an expiry must find gone since T1 to give up, and where that is written.
+func (r Retransmission) limit() (limit time.Duration, source string) {
 	if r.UserTimeout != 0 {
-		limit, source = r.UserTimeout, fmt.Sprintf("TCP_USER_TIMEOUT %v", r.UserTimeout)
+		return r.UserTimeout, fmt.Sprintf("TCP_USER_TIMEOUT %v", r.UserTimeout)
 	}
+	return Model(r.Retries2, r.RTOMax), fmt.Sprintf("model(%d) of tcp_retries2", r.Retries2)
+}
+
+func (r Retransmission) climb() ending {
+	limit, source := r.limit()
 	end := ladder{
 		wheel:    r.Wheel,
 		interval: r.interval,

@@ -421,3 +421,20 @@ func before(p timing.Persist, i int) time.Duration {
 	}
 	return p.Probes()[i-1].Floor
 }
+
+// With tcp_retries2=3 the third expiry misses the model of 3 s by 36 ms at the least, at HZ=250: a machine
+// that is later than that gives up there, after three copies by RTO and not after four.
+func TestAbortOnALateMachine(t *testing.T) {
+	g := NewWithT(t)
+	r := timing.Retransmission{RTO: 204 * ms, Retries2: 3, Wheel: hz250}
+	between, after := r.AbortBetween(), r.AbortAfterFirst()
+	g.Expect(between.Floor).To(Equal(2999*ms), "a comparison in milliseconds may turn one early")
+	g.Expect(between.Ceiling).To(Equal(after.Ceiling))
+	g.Expect(after.Floor).To(Equal(6120 * ms))
+	g.Expect(r.CopiesBefore()).To(Equal(3001 * ms))
+	g.Expect(r.AbortAfterCopy(4).Floor).To(Equal(3264*ms), "16 times 204 ms after the fourth copy")
+	g.Expect(r.AbortAfterCopy(3).Floor).To(Equal(1632 * ms))
+	r.UserTimeout = 2 * s
+	g.Expect(r.AbortAfterCopy(3).Floor).To(BeZero(), "the rest of the user timeout")
+	g.Expect(r.AbortBetween().Floor).To(Equal(1999 * ms))
+}

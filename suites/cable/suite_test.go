@@ -3,6 +3,8 @@ package cable
 import (
 	"testing"
 
+	_ "github.com/onsi/ginkgo/v2" // by this import the ginkgo command knows the suite
+
 	"github.com/halfopen/halfopen/harness/suite"
 )
 

@@ -24,4 +24,39 @@ var _ = Story("host-crash", func() {
 			Expect(survivor.State()).To(Equal(socket.Gone))
 			Observe("detected_after", outcome.At-written)
 		})
+
+	It("answers with a RST although the service is up again and listens on the port",
+		Claim("host-crash/reboot-rst-listener"), func(ctx SpecContext) {
+			client, server := Pair(ctx)
+			broken, survivor := Connect(ctx, client, server).Split(ServerBreaks)
+			died := broken.Host.PowerOff()
+			survivor.Write(ctx, "are you there?")
+			reading := survivor.StartRead()
+			back := broken.Host.RebootListening(ctx)
+
+			outcome := reading.Within(ctx, Soon)
+			wire := survivor.Wire(ctx).Since(died)
+			Expect(wire).To(ShowExactly(append(copies(survivor, len(wire.Segments())-1), RST().From(broken).Delivered())...))
+			Expect(wire).To(ShowTimes(1, Retransmission().From(survivor).Delivered().After(back)))
+			Expect(outcome).To(FailWith(unix.ECONNRESET))
+			Observe("detected_after", outcome.At-died)
+			Observe("resets", 1)
+		})
+
+	ItOnEitherSide("tells the application ECONNRESET once, and EPIPE when it writes again",
+		Claim("host-crash/reboot-econnreset"), func(ctx SpecContext, broken, survivor *End) {
+			died := broken.Host.PowerOff()
+			survivor.Write(ctx, "are you there?")
+			reading := survivor.StartRead()
+			broken.Host.Reboot()
+
+			outcome := reading.Within(ctx, Soon)
+			Expect(outcome).To(FailWith(unix.ECONNRESET))
+			again := survivor.TryWrite(ctx, "hello?")
+			Expect(again).To(FailWith(unix.EPIPE))
+			Expect(survivor.Read(ctx)).To(ReachEOF())
+			Observe("detected_after", outcome.At-died)
+			Observe("errno", unix.ErrnoName(outcome.Errno))
+			Observe("next_errno", unix.ErrnoName(again.Errno))
+		})
 })

@@ -152,7 +152,7 @@ func planned(catalogue *claim.Catalogue, plan []runner.Job) []report.Planned {
 
 // clean removes what an earlier run left in the folder, so that it holds one run alone.
 func clean(folder string) error {
-	for _, pattern := range []string{"results.json", "junit.xml", "*.pcapng"} {
+	for _, pattern := range []string{"results.json", "junit.xml", "summary.md", "*.pcapng"} {
 		old, err := filepath.Glob(filepath.Join(folder, pattern))
 		if err != nil {
 			return fmt.Errorf("cannot look for an earlier run in %s: %w", folder, err)
@@ -178,5 +178,6 @@ func write(folder string, catalogue *claim.Catalogue, specs []report.SpecResult,
 	return errors.Join(
 		report.WriteFile(filepath.Join(folder, "results.json"), results),
 		report.WriteFile(filepath.Join(folder, "junit.xml"), junit),
+		report.WriteFile(filepath.Join(folder, "summary.md"), report.Markdown(run, catalogue, specs)),
 	)
 }

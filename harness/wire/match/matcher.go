@@ -133,6 +133,23 @@ func ShowExactly(predicates ...Predicate) types.GomegaMatcher {
 	}}
 }
 
+// ShowOnly holds if each segment is what one of the predicates describes. It also holds where there
+// is no segment.
+func ShowOnly(predicates ...Predicate) types.GomegaMatcher {
+	allowed := Either(predicates...)
+	return matcher{"nothing but: " + allowed.String(), func(segments []wire.Segment) finding {
+		f := finding{remarks: map[int]string{}}
+		for _, s := range segments {
+			if !allowed.Matches(s) {
+				f.remarks[s.Number] = "not expected"
+			}
+		}
+		f.holds = len(f.remarks) == 0
+		f.reason = fmt.Sprintf("%d of %s are something else", len(f.remarks), count(len(segments), "segment"))
+		return f
+	}}
+}
+
 // ShowNone holds if the predicate describes no segment.
 func ShowNone(predicate Predicate) types.GomegaMatcher {
 	return matcher{"none of: " + predicate.String(), func(segments []wire.Segment) finding {

@@ -190,6 +190,11 @@ func (p Predicate) WithAck(relative uint32) Predicate {
 	return p.with(fmt.Sprintf("with relative ack %d", relative), func(s wire.Segment) bool { return s.Flags.Has(wire.FlagACK) && s.RelAck == relative })
 }
 
+// Copy narrows to the n-th repetition of bytes, of a SYN or of a FIN.
+func (p Predicate) Copy(n int) Predicate {
+	return p.with(fmt.Sprintf("copy %d", n), func(s wire.Segment) bool { return s.Copy == n })
+}
+
 // OfConnection narrows to one connection of a conversation, from 1.
 func (p Predicate) OfConnection(n int) Predicate {
 	return p.with(fmt.Sprintf("of connection %d", n), func(s wire.Segment) bool { return s.Connection == n })

@@ -1,0 +1,235 @@
+package lab_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/halfopen/halfopen/harness/kernel"
+	"github.com/halfopen/halfopen/harness/lab"
+	"github.com/halfopen/halfopen/harness/suite"
+)
+
+func TestMain(m *testing.M) { suite.Main(m) }
+
+// pair is a lab with two hosts, closed when the test ends.
+func pair(t testing.TB) (l *lab.Lab, client, server *lab.Host) {
+	t.Helper()
+	l, err := lab.New(kernel.Scaled)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if client, err = l.AddHost("client"); err != nil {
+		t.Fatal(err)
+	}
+	if server, err = l.AddHost("server"); err != nil {
+		t.Fatal(err)
+	}
+	return l, client, server
+}
+
+// device reads the host's network device as the host sees it.
+func device(t *testing.T, host *lab.Host) *netlink.LinkAttrs {
+	t.Helper()
+	var link netlink.Link
+	err := host.Do(func() (err error) {
+		link, err = netlink.LinkByName("eth0")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return link.Attrs()
+}
+
+func carrier(t *testing.T, host *lab.Host) bool {
+	return device(t, host).OperState == netlink.OperUp
+}
+
+func addresses(t *testing.T, host *lab.Host) string {
+	t.Helper()
+	var found []string
+	err := host.Do(func() error {
+		link, err := netlink.LinkByName("eth0")
+		if err != nil {
+			return err
+		}
+		all, err := netlink.AddrList(link, netlink.FAMILY_ALL)
+		for _, address := range all {
+			if !address.IP.IsLinkLocalUnicast() {
+				found = append(found, address.IP.String())
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(found, " ")
+}
+
+func TestUnpluggingACableTakesCarrierFromThatHostAlone(t *testing.T) {
+	_, client, server := pair(t)
+	if !carrier(t, client) || !carrier(t, server) {
+		t.Fatal("a host has no carrier to begin with")
+	}
+	if err := client.Unplug(); err != nil {
+		t.Fatal(err)
+	}
+	if carrier(t, client) || !carrier(t, server) {
+		t.Errorf("unplugged: the client's carrier is %v, the server's %v", carrier(t, client), carrier(t, server))
+	}
+	if err := client.Replug(); err != nil {
+		t.Fatal(err)
+	}
+	if !carrier(t, client) {
+		t.Error("replugged: the client has no carrier")
+	}
+}
+
+func TestARebootedHostHasTheSameAddressesAndMAC(t *testing.T) {
+	_, client, server := pair(t)
+	mac, had := device(t, server).HardwareAddr.String(), addresses(t, server)
+	if err := server.PowerOff(); err != nil {
+		t.Fatal(err)
+	}
+	if !carrier(t, client) {
+		t.Error("powering the server off takes the client's carrier")
+	}
+	if err := server.Do(func() error { return nil }); err == nil {
+		t.Error("something still runs on a host that is off")
+	}
+	if err := server.Reboot(); err != nil {
+		t.Fatal(err)
+	}
+	if now := device(t, server).HardwareAddr.String(); now != mac {
+		t.Errorf("the MAC was %s and is %s", mac, now)
+	}
+	if now := addresses(t, server); now != had {
+		t.Errorf("the addresses were %s and are %s", had, now)
+	}
+}
+
+func TestAnAddressLeavesAndComesBack(t *testing.T) {
+	_, client, _ := pair(t)
+	had := addresses(t, client)
+	for _, family := range []int{4, 6} {
+		if err := client.RemoveAddress(family); err != nil {
+			t.Fatal(err)
+		}
+		if now := addresses(t, client); strings.Contains(now, client.Address(family).String()+" ") || now == had {
+			t.Errorf("IPv%d: the address is still there: %s", family, now)
+		}
+		if err := client.RestoreAddress(family); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, family := range []int{4, 6} {
+		if now := addresses(t, client); !strings.Contains(now, client.Address(family).String()) {
+			t.Errorf("IPv%d: the address has not come back: %s", family, now)
+		}
+	}
+}
+
+func TestASysctlOutlivesAReboot(t *testing.T) {
+	_, _, server := pair(t)
+	if err := server.SetSysctl("net.ipv4.tcp_retries2", "11"); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Reboot(); err != nil {
+		t.Fatal(err)
+	}
+	if timeouts, err := server.Timeouts(); err != nil || timeouts.Retries2 != 11 {
+		t.Errorf("after the reboot tcp_retries2 is %d (%v)", timeouts.Retries2, err)
+	}
+}
+
+// Nothing of a lab is left in the program: no descriptor and no thread in a namespace.
+func TestALabLeavesNoDescriptorBehind(t *testing.T) {
+	count := func() int {
+		open, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(open)
+	}
+	once := func() {
+		l, err := lab.New(kernel.Scaled)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"client", "server"} {
+			host, err := l.AddHost(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := host.StartProcess(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	once() // opens what the runtime keeps: epoll, eventfd
+	before := count()
+	for range 5 {
+		once()
+	}
+	if after := count(); after > before {
+		t.Errorf("%d descriptors before, %d after five labs", before, after)
+	}
+	// A thread ends a moment after its goroutine.
+	deadline := time.Now().Add(time.Second)
+	for len(namespaces(t)) > 1 && time.Now().Before(deadline) {
+		time.Sleep(time.Millisecond)
+	}
+	if left := namespaces(t); len(left) != 1 {
+		t.Errorf("the program's threads are in %d network namespaces: %v", len(left), left)
+	}
+}
+
+// namespaces are the network namespaces that the program's threads are in, with how many are.
+func namespaces(t *testing.T) map[string]int {
+	t.Helper()
+	tasks, err := filepath.Glob("/proc/self/task/*/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	spaces := map[string]int{}
+	for _, task := range tasks {
+		if space, err := os.Readlink(task); err == nil {
+			spaces[space]++
+		}
+	}
+	return spaces
+}
+
+// A lab of two hosts is to be up in under 20 ms.
+func BenchmarkPair(b *testing.B) {
+	for b.Loop() {
+		l, err := lab.New(kernel.Scaled)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, name := range []string{"client", "server"} {
+			if _, err := l.AddHost(name); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.StopTimer()
+		if err := l.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}

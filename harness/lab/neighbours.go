@@ -1,0 +1,34 @@
+package lab
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+)
+
+// PinNeighbour makes the host remember another's MAC for ever, as it does in effect where a router
+// stands between the two: the next hop goes on answering when the host behind it has died. Without
+// it the silence of a host on the same network is also address resolution's to find, after half a
+// minute or so, and its EHOSTUNREACH takes the place of ETIMEDOUT.
+func (h *Host) PinNeighbour(other *Host) error {
+	err := h.configure(func() error {
+		for _, prefix := range []netip.Prefix{other.ipv4, other.ipv6} {
+			err := h.rtnl.NeighSet(&netlink.Neigh{
+				LinkIndex:    h.link.Attrs().Index,
+				State:        netlink.NUD_PERMANENT,
+				IP:           prefix.Addr().AsSlice(),
+				HardwareAddr: other.mac,
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("cannot pin %s as a neighbour of %s: %w", other.name, h.name, err)
+	}
+	h.lab.Note("%s: the next hop to %s stays resolved", h.name, other.name)
+	return nil
+}

@@ -1,0 +1,73 @@
+package processcrash
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"golang.org/x/sys/unix"
+
+	"github.com/halfopen/halfopen/harness/socket"
+	. "github.com/halfopen/halfopen/harness/stage"
+	"github.com/halfopen/halfopen/harness/timing"
+	. "github.com/halfopen/halfopen/harness/wire/match"
+)
+
+var _ = Story("process-crash", func() {
+	ItOnEitherSide("says with a RST that data was thrown away",
+		Claim("process-crash/unread-data-rst"), func(ctx SpecContext, broken, survivor *End) {
+			survivor.Write(ctx, "never read")
+			survivor.Sees(ctx, ACK().From(broken).WithAck(uint32(1+len("never read"))).Delivered())
+			reading := survivor.StartRead()
+
+			death := broken.Process.Kill()
+
+			outcome := reading.Within(ctx, Soon)
+			Expect(outcome).To(FailWith(unix.ECONNRESET))
+			Expect(survivor.Wire(ctx).Since(death.At)).To(ShowExactly(RST().From(broken)))
+			Expect(outcome.At - death.At).To(FallIn(timing.Death()))
+			Expect(survivor.State()).To(Equal(socket.Gone))
+			Expect(broken.State()).To(Equal(socket.Gone))
+			Expect(broken.Counted("TCPAbortOnClose")).To(Equal(1))
+			Observe("detected_after", outcome.At-death.At)
+			Observe("errno", unix.ErrnoName(outcome.Errno))
+			Observe("aborts_on_close", broken.Counted("TCPAbortOnClose"))
+		})
+
+	ItOnEitherSide("aborts instead of closing where the application asked for that beforehand",
+		Claim("process-crash/linger-zero-rst"), func(ctx SpecContext, broken, survivor *End) {
+			broken.SetLinger(ctx, 0)
+			reading := survivor.StartRead()
+
+			death := broken.Process.Kill()
+
+			outcome := reading.Within(ctx, Soon)
+			Expect(outcome).To(FailWith(unix.ECONNRESET))
+			Expect(survivor.Wire(ctx).Since(death.At)).To(ShowExactly(RST().From(broken)))
+			Expect(outcome.At - death.At).To(FallIn(timing.Death()))
+			Expect(survivor.State()).To(Equal(socket.Gone))
+			Expect(broken.State()).To(Equal(socket.Gone))
+			Expect(broken.Counted("TCPAbortOnData")).To(Equal(1))
+			Observe("detected_after", outcome.At-death.At)
+			Observe("errno", unix.ErrnoName(outcome.Errno))
+			Observe("aborts_on_data", broken.Counted("TCPAbortOnData"))
+		})
+
+	It("turns away the client that connected and was never served",
+		Claim("process-crash/listener-resets-unaccepted"), func(ctx SpecContext) {
+			client, server := Pair(ctx)
+			serving := server.StartProcess()
+			listener := serving.Listen(ctx)
+			waiting := client.StartProcess().DialUnaccepted(ctx, listener)
+			Expect(listener.Unaccepted()).To(Equal(1))
+			Expect(waiting.State()).To(Equal(socket.Established), "the client cannot tell")
+			reading := waiting.StartRead()
+
+			death := serving.Kill()
+
+			outcome := reading.Within(ctx, Soon)
+			Expect(outcome).To(FailWith(unix.ECONNRESET))
+			Expect(waiting.Wire(ctx).Since(death.At)).To(ShowExactly(RST().From(server)))
+			Expect(waiting.State()).To(Equal(socket.Gone))
+			Observe("detected_after", outcome.At-death.At)
+			Observe("errno", unix.ErrnoName(outcome.Errno))
+		})
+})
