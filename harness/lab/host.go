@@ -247,10 +247,25 @@ func (h *Host) shutDown() error {
 	return errors.Join(errs...)
 }
 
+// addAddress returns when the address can be used.
 func (h *Host) addAddress(prefix netip.Prefix) error {
+	usable := func() error { return nil }
+	if prefix.Addr().Is6() {
+		routes, err := h.watchRoutes()
+		if err != nil {
+			return fmt.Errorf("cannot add %s to %s: %w", prefix, h.name, err)
+		}
+		defer routes.Close()
+		usable = func() error { return awaitLocalRoute(routes, prefix.Addr()) }
+	}
 	address := &netlink.Addr{IPNet: ipNet(prefix), Flags: unix.IFA_F_NODAD}
-	if err := h.rtnl.AddrAdd(h.link, address); err != nil && !errors.Is(err, os.ErrExist) {
+	if err := h.rtnl.AddrAdd(h.link, address); errors.Is(err, os.ErrExist) {
+		return nil
+	} else if err != nil {
 		return fmt.Errorf("cannot add %s to %s: %w", prefix, h.name, err)
+	}
+	if err := usable(); err != nil {
+		return fmt.Errorf("cannot use %s on %s: %w", prefix, h.name, err)
 	}
 	return nil
 }

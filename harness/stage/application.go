@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -78,6 +79,7 @@ func (p *Process) startDial(ctx context.Context, listener *Listener, options ...
 	if p.host.scene.sabotaged("wrong-address") {
 		local = netip.AddrPortFrom(local.Addr(), clientPort+uint16(len(p.host.scene.ends)))
 	}
+	options = slices.DeleteFunc(slices.Clone(options), func(o process.Option) bool { return p.host.scene.withheld(o.Level, o.Name) })
 	return p.process.StartDial(ctx, local, listener.socket.Local(), options...)
 }
 

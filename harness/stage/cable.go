@@ -10,6 +10,7 @@ import (
 
 	"github.com/halfopen/halfopen/harness/kernel"
 	"github.com/halfopen/halfopen/harness/timing"
+	"github.com/halfopen/halfopen/harness/wire"
 )
 
 // PendingError is the error that the next call on the socket would give (SO_ERROR), 0 if there is
@@ -17,6 +18,17 @@ import (
 func (e *End) PendingError(ctx context.Context) unix.Errno {
 	GinkgoHelper()
 	return unix.Errno(e.Option(ctx, unix.SOL_SOCKET, unix.SO_ERROR))
+}
+
+// SeesByTimeout returns the n-th retransmission, from 1, of the end's unanswered write that the
+// retransmission timer sent, and waits for it as long as the model says that it takes.
+func (e *End) SeesByTimeout(ctx context.Context, model timing.Retransmission, n int) wire.Segment {
+	GinkgoHelper()
+	patience := Soon
+	for _, interval := range model.Intervals()[:n+1] {
+		patience += interval.Ceiling
+	}
+	return e.SeesWithin(ctx, patience, e.ByTimeout(model, n))
 }
 
 // TrustNeighbours makes the host believe for so long, from now on, that the neighbours it knows are

@@ -9,6 +9,7 @@ import (
 	gomega "github.com/onsi/gomega/types"
 	"golang.org/x/sys/unix"
 
+	"github.com/halfopen/halfopen/harness/process"
 	"github.com/halfopen/halfopen/harness/socket"
 	"github.com/halfopen/halfopen/harness/timing"
 )
@@ -52,6 +53,8 @@ var _ = format.RegisterCustomFormatter(func(value any) (string, bool) {
 		return v.String(), true
 	case socket.TimerKind:
 		return v.String(), true
+	case unix.Errno:
+		return process.Name(v), true
 	}
 	return "", false
 })

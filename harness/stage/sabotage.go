@@ -125,10 +125,10 @@ func (e *End) injectReset() {
 	var next uint32 // the end's RCV.NXT: RFC 5961 takes no other sequence number
 	for _, segment := range s.lab.Wire().Segments() {
 		switch {
-		case segment.Src == e.local:
-			next = segment.Ack
-		case segment.Dst == e.local && segment.Delivered && segment.Seq == next:
-			// Not acknowledged yet: an acknowledgement may be delayed.
+		case segment.Dst != e.local || !segment.Delivered:
+		case segment.Flags.Has(wire.FlagSYN):
+			next = segment.Seq + 1
+		case segment.Seq == next:
 			next += uint32(segment.Len)
 			if segment.Flags.Has(wire.FlagFIN) {
 				next++

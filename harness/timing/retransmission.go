@@ -101,7 +101,7 @@ func (r Retransmission) probe() Window {
 	srtt := r.SRTT
 	if srtt == 0 {
 		// Whatever was measured, the RTO is the latest the probe can be, and rtoMin the earliest.
-		w := r.Wheel.after(min(r.RTO, InitialRTO), "tail loss probe, tcp_schedule_loss_probe")
+		w := r.Wheel.after(r.Wheel.RoundUp(r.RTO), "tail loss probe, tcp_schedule_loss_probe")
 		w.Floor = min(w.Floor, orElse(r.RTOMin, RTOMin))
 		if r.PacketsOut > 1 {
 			w.Floor = min(w.Floor, 2*time.Millisecond)

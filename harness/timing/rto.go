@@ -13,10 +13,11 @@ const (
 // RTO is the retransmission timeout for a smoothed round trip time and its variation
 // (tcp_rtt_estimator, __tcp_set_rto, tcp_bound_rto): srtt + rttvar in whole jiffies, rounded up, at most rtoMax.
 // rttvar is as the kernel keeps it, four times the RTTVAR of RFC 6298 (K*RTTVAR). The floor rtoMin is
-// applied to rttvar and not to the sum, so an RTO is never below rtoMin + srtt.
+// applied to rttvar and not to the sum, so an RTO is never below rtoMin + srtt; it is kept in jiffies and so
+// rounded up before (tcp_rto_min): at HZ=250 a floor of 50 ms is one of 52 ms and gives an RTO of 56 ms.
 // rtoMin and rtoMax of 0 stand for 200 ms and 120 s.
 func RTO(srtt, rttvar, rtoMin, rtoMax time.Duration, wheel Wheel) time.Duration {
-	return min(wheel.RoundUp(srtt+max(rttvar, orElse(rtoMin, RTOMin))), orElse(rtoMax, RTOMax))
+	return min(wheel.RoundUp(srtt+max(rttvar, wheel.RoundUp(orElse(rtoMin, RTOMin)))), orElse(rtoMax, RTOMax))
 }
 
 // FirstRTO is the RTO after one round trip has been measured: SRTT = rtt, K*RTTVAR = 2*rtt (RFC 6298 2.2).
@@ -68,8 +69,8 @@ func TailLossProbe(srtt, rto, rtoMin time.Duration, packetsOut int, wheel Wheel)
 	if srtt <= 0 {
 		return wheel.after(min(InitialRTO, rto), source)
 	}
-	rtoMin = orElse(rtoMin, RTOMin)
-	floor, ceiling := wheel.RoundUp(2*srtt+rtoMin), wheel.RoundUp(2*srtt)+wheel.RoundUp(rtoMin)
+	rtoMin = wheel.RoundUp(orElse(rtoMin, RTOMin))
+	floor, ceiling := wheel.RoundUp(2*srtt+rtoMin), wheel.RoundUp(2*srtt)+rtoMin
 	if packetsOut > 1 {
 		const least = 2 * time.Millisecond // TCP_TIMEOUT_MIN_US
 		floor, ceiling = wheel.RoundUp(2*srtt+least), wheel.RoundUp(2*srtt)+max(2*wheel.Jiffy(), wheel.RoundUp(least))

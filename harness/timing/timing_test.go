@@ -82,7 +82,7 @@ func TestRTO(t *testing.T) {
 		}
 		g.Expect(timing.FirstRTO(rtt(50), 0, 0, w)).To(Equal(w.RoundUp(250*ms)), "the floor is not applied to the sum")
 		g.Expect(timing.FirstRTO(rtt(200), 0, 0, w)).To(Equal(600*ms), "three round trips once 2 RTT exceed the floor")
-		g.Expect(timing.FirstRTO(rtt(0.1), 50*ms, 0, w)).To(Equal(w.RoundUp(50*ms+100*time.Microsecond)), "tcp_rto_min_us")
+		g.Expect(timing.FirstRTO(rtt(0.1), 50*ms, 0, w)).To(Equal(w.RoundUp(w.RoundUp(50*ms)+100*time.Microsecond)), "tcp_rto_min_us, kept in jiffies")
 		g.Expect(timing.FirstRTO(rtt(600), 0, s, w)).To(Equal(s), "tcp_rto_max_ms")
 		g.Expect(timing.RTO(10*ms, 240*ms, 0, 0, w)).To(Equal(w.RoundUp(250 * ms)))
 	}
@@ -318,6 +318,10 @@ func TestKeepalive(t *testing.T) {
 		w := k(3, 1, 3, 0).Probes()[i]
 		g.Expect(w.Contains(sec(m))).To(BeTrue(), "probe %d at %v s: %v", i+1, m, w)
 	}
+	for _, m := range []float64{1.03, 1.02, 1.03} { // from one of them to the next, and to the RST
+		g.Expect(k(3, 1, 3, 0).Gap().Contains(sec(m))).To(BeTrue(), "%v s: %v", m, k(3, 1, 3, 0).Gap())
+	}
+	g.Expect(k(3, 1, 3, 0).Gap().Contains(995 * ms)).To(BeFalse())
 }
 
 func TestSYN(t *testing.T) {
@@ -402,6 +406,10 @@ func TestFinWait2AndTimeWait(t *testing.T) {
 	g.Expect(timing.FinWait2{Timeout: 90 * s}.Gone().Floor).To(Equal(60 * s))
 	g.Expect(timing.TimeWait{Wheel: hz250}.Gone().Contains(sec(61.8))).To(BeTrue())
 	g.Expect(timing.TimeWait{}.Gone().Floor).To(Equal(60 * s))
+
+	armed := timing.TimeWait{Wheel: hz250}.Armed(100 * ms)
+	g.Expect(armed.Floor).To(Equal(59896*ms), "a jiffy less")
+	g.Expect(armed.Ceiling).To(Equal(59904*ms), "a jiffy more")
 }
 
 func TestPersist(t *testing.T) {
@@ -437,4 +445,10 @@ func TestAbortOnALateMachine(t *testing.T) {
 	r.UserTimeout = 2 * s
 	g.Expect(r.AbortAfterCopy(3).Floor).To(BeZero(), "the rest of the user timeout")
 	g.Expect(r.AbortBetween().Floor).To(Equal(1999 * ms))
+}
+
+func TestDeathWaitsForNothing(t *testing.T) {
+	g := NewWithT(t)
+	g.Expect(timing.Death().Floor).To(BeZero())
+	g.Expect(timing.Death().Ceiling).To(Equal(100 * ms))
 }

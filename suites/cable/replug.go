@@ -1,17 +1,25 @@
 package cable
 
 import (
+	"time"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
 	"github.com/halfopen/halfopen/harness/socket"
 	. "github.com/halfopen/halfopen/harness/stage"
+	"github.com/halfopen/halfopen/harness/timing"
 	. "github.com/halfopen/halfopen/harness/wire/match"
 )
 
 // The cable is out until the second retransmission by timeout has been lost: in time for every
 // tcp_retries2 but 0.
 const lostByTimeout = 2
+
+// next is patience with the retransmission that then finds the cable.
+func next(model timing.Retransmission) time.Duration {
+	return model.Intervals()[lostByTimeout+1].Ceiling + Soon
+}
 
 var _ = Story("cable", func() {
 	ItOnEitherSide("delivers what both applications wrote in the meantime",
@@ -22,11 +30,11 @@ var _ = Story("cable", func() {
 			broken.Host.Unplug()
 			written := survivor.Write(ctx, "from the side with a cable")
 			broken.Write(ctx, "from the side without")
-			survivor.Sees(ctx, survivor.ByTimeout(model, lostByTimeout))
+			survivor.SeesByTimeout(ctx, model, lostByTimeout)
 			Expect(survivor.Wire(ctx).Since(written)).To(ShowNone(AnySegment().Delivered()))
 			replugged := broken.Host.Replug()
 
-			outcome := atBroken.Within(ctx, Soon)
+			outcome := atBroken.Within(ctx, next(model))
 			Expect(outcome).To(Deliver("from the side with a cable"))
 			Expect(atSurvivor.Within(ctx, Soon)).To(Deliver("from the side without"))
 			Observe("delivered_after", outcome.At-replugged)
@@ -40,9 +48,9 @@ var _ = Story("cable", func() {
 
 			broken.Host.Unplug()
 			survivor.Write(ctx, "are you there?")
-			survivor.Sees(ctx, survivor.ByTimeout(model, lostByTimeout))
+			survivor.SeesByTimeout(ctx, model, lostByTimeout)
 			broken.Host.Replug()
-			Expect(broken.Read(ctx)).To(Deliver("are you there?"))
+			Expect(broken.StartRead().Within(ctx, next(model))).To(Deliver("are you there?"))
 
 			resumed := broken.Write(ctx, "I am")
 			Expect(survivor.Read(ctx)).To(Deliver("I am"))
@@ -69,12 +77,12 @@ var _ = Story("cable", func() {
 
 			unplugged := broken.Host.Unplug()
 			survivor.Write(ctx, "are you there?")
-			survivor.Sees(ctx, survivor.ByTimeout(model, lostByTimeout))
+			survivor.SeesByTimeout(ctx, model, lostByTimeout)
 			Expect(atBroken.Blocked(ctx)).To(BeTrue())
 			Expect(atSurvivor.Blocked(ctx)).To(BeTrue())
 			broken.Host.Replug()
 
-			Expect(atBroken.Within(ctx, Soon)).To(Deliver("are you there?"))
+			Expect(atBroken.Within(ctx, next(model))).To(Deliver("are you there?"))
 			broken.Write(ctx, "I am")
 			Expect(atSurvivor.Within(ctx, Soon)).To(Deliver("I am"))
 			for _, end := range []*End{broken, survivor} {
@@ -94,14 +102,14 @@ var _ = Story("cable", func() {
 
 			broken.Host.Unplug()
 			written := survivor.Write(ctx, "are you there?")
-			survivor.Sees(ctx, survivor.ByTimeout(model, lostByTimeout))
+			survivor.SeesByTimeout(ctx, model, lostByTimeout)
 			replugged := broken.Host.Replug()
 
-			outcome := reading.Within(ctx, Soon)
+			outcome := reading.Within(ctx, next(model))
 			Expect(outcome).To(Deliver("are you there?"))
-			last := survivor.Sees(ctx, Retransmission().From(survivor).Delivered())
+			last := survivor.Sees(ctx, Retransmission().From(survivor).After(replugged).Delivered())
 			survivor.Sees(ctx, ACK().From(broken).After(last.At).Delivered())
-			before := survivor.Sees(ctx, Retransmission().From(survivor).Copy(last.Copy-1))
+			before := survivor.Sees(ctx, Retransmission().From(survivor).After(written).Copy(last.Copy-1))
 
 			expected := []Predicate{Data().From(survivor).Lost()}
 			for range last.Copy - 1 { // the tail-loss probe is one of them

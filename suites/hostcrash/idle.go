@@ -53,6 +53,7 @@ var _ = Story("host-crash", func() {
 		Claim("host-crash/idle-until-process-ends"), SpecPriority(6), func(ctx SpecContext) {
 			client, server := Pair(ctx)
 			broken, survivor := Connect(ctx, client, server).Split(ClientBreaks)
+			survivor.Host.PinNeighbour(broken.Host) // or the FIN would wait for address resolution
 			broken.Host.PowerOff()
 			silence := survivor.WaitOutKeepalive(ctx)
 			Expect(survivor.State()).To(Equal(socket.Established))

@@ -35,7 +35,11 @@ var _ = Story("keepalive", func() {
 			hole.Remove()
 			healed := survivor.SeesWithin(ctx, survivor.Retransmission().RTO+Soon, ACK().From(peer).After(written).Delivered())
 			probe := survivor.SeesWithin(ctx, first.Ceiling+Soon, KeepaliveProbe().From(survivor))
+			Expect(conn.Wire(ctx).Since(written)).To(ShowInOrder(
+				Retransmission().From(survivor).Delivered(), ACK().From(peer), KeepaliveProbe().From(survivor)))
+			Expect(conn.Wire(ctx)).To(ShowNone(KeepaliveProbe().Before(healed.At)))
 			Expect(probe.At - healed.DeliveredAt).To(FallIn(first))
+			Expect(peer.Read(ctx)).To(Deliver("are you there?"))
 			Observe("silent_for", healed.DeliveredAt-written)
 			Observe("retransmissions", len(Retransmission().In(conn.Wire(ctx))))
 			Observe("first_probe_after", probe.At-healed.DeliveredAt)

@@ -21,7 +21,7 @@ var _ = Story("keepalive", func() {
 			Expect(peer.Read(ctx)).To(Deliver("anybody there?"))
 			peer.Write(ctx, "yes") // relative 1 to 3, so that RCV.NXT is 4
 			Expect(asking.Read(ctx)).To(Deliver("yes"))
-			acknowledged := asking.Sees(ctx, ACK().From(asking).WithSeq(15).WithAck(4).Delivered())
+			acknowledged := asking.Sees(ctx, ACK().From(asking).WithSeq(15).WithAck(4))
 
 			first := asking.Keepalive().Probes()[0]
 			asking.SeesWithin(ctx, first.Ceiling+Soon, ACK().From(peer).After(acknowledged.At).Delivered())

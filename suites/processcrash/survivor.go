@@ -3,7 +3,6 @@ package processcrash
 import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	"golang.org/x/sys/unix"
 
 	"github.com/halfopen/halfopen/harness/socket"
 	. "github.com/halfopen/halfopen/harness/stage"
@@ -20,7 +19,7 @@ var _ = Story("process-crash", func() {
 			outcome := reading.Within(ctx, Soon)
 			Expect(outcome).To(ReachEOF())
 			Expect(survivor.Read(ctx)).To(ReachEOF(), "and again")
-			Expect(survivor.Option(ctx, unix.SOL_SOCKET, unix.SO_ERROR)).To(BeZero())
+			Expect(survivor.PendingError(ctx)).To(BeZero())
 			Expect(survivor.Wire(ctx).Since(death.At)).To(ShowNone(RST()))
 			Observe("eof_after", outcome.At-death.At)
 		})
@@ -56,7 +55,7 @@ var _ = Story("process-crash", func() {
 			now := survivor.Snapshot()
 			Expect(now.State).To(Equal(socket.CloseWait))
 			Expect(now.Timer.Kind).To(Equal(socket.NoTimer))
-			Expect(survivor.Option(ctx, unix.SOL_SOCKET, unix.SO_ERROR)).To(BeZero())
+			Expect(survivor.PendingError(ctx)).To(BeZero())
 			Expect(survivor.Read(ctx)).To(ReachEOF())
 			Expect(survivor.Wire(ctx).Since(death.At)).To(ShowExactly(FIN().From(broken), ACK().From(survivor)))
 			Observe("expired_after", expired-fin.At)

@@ -22,8 +22,8 @@ var _ = Story("retransmission", func() {
 
 			after, timeouts := deliverByCopy(ctx, broken, survivor)
 
-			Expect(after.Info.Backoff).To(Equal(timeouts))
-			Expect(after.Info.RTO).To(Equal(timing.Backoff(measured.RTO, measured.RTOMax, timeouts+1)[timeouts]))
+			Expect(after.Info.Backoff).To(Equal(timeouts), "doublings kept")
+			Expect(after.Info.RTO).To(Equal(timing.Backoff(measured.RTO, measured.RTOMax, timeouts+1)[timeouts]), "timeout kept")
 			expectNextLoss(ctx, broken, survivor)
 			Observe("rto", measured.RTO)
 			Observe("backoff", after.Info.Backoff)
@@ -39,8 +39,8 @@ var _ = Story("retransmission", func() {
 			after, timeouts := deliverByCopy(ctx, broken, survivor)
 
 			Expect(timeouts).To(BeNumerically(">=", 2), "doublings that the acknowledgement takes back")
-			Expect(after.Info.Backoff).To(BeZero())
-			Expect(after.Info.RTO).To(BeNumerically("<", 2*measured.RTO))
+			Expect(after.Info.Backoff).To(BeZero(), "doublings left")
+			Expect(after.Info.RTO).To(BeNumerically("<", 2*measured.RTO), "timeout measured anew")
 			expectNextLoss(ctx, broken, survivor)
 			Observe("rto", measured.RTO)
 			Observe("backoff", after.Info.Backoff)
@@ -53,7 +53,7 @@ func deliverByCopy(ctx SpecContext, broken, survivor *End) (after socket.Snapsho
 	GinkgoHelper()
 	hole := survivor.Host.Blackhole(broken.Host, lab.All)
 	written := survivor.Write(ctx, "lost once")
-	survivor.Sees(ctx, Retransmission().From(survivor))
+	survivor.Sees(ctx, Retransmission().From(survivor).After(written))
 	hole.Remove()
 	Expect(broken.Read(ctx)).To(Deliver("lost once"))
 	after = survivor.Acknowledged(ctx)

@@ -22,8 +22,8 @@ var _ = Story("retransmission", func() {
 
 			// The kernel's own view agrees, at whatever moment it is asked.
 			info := survivor.Snapshot().Info
-			Expect(info.Backoff).To(BeNumerically(">=", 4))
-			Expect(info.RTO).To(Equal(timing.Backoff(model.RTO, model.RTOMax, info.Backoff+1)[info.Backoff]))
+			Expect(info.Backoff).To(BeNumerically(">=", 4), "doublings")
+			Expect(info.RTO).To(Equal(timing.Backoff(model.RTO, model.RTOMax, info.Backoff+1)[info.Backoff]), "the timeout after so many doublings")
 			Observe("rto", model.RTO)
 			Observe("backoff", info.Backoff)
 			Observe("longest_interval", copies[5].At-copies[4].At)

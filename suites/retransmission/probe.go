@@ -28,7 +28,7 @@ var _ = Story("retransmission", func() {
 			Expect(survivor.Wire(ctx).Since(written)).To(ShowExactly(unanswered(survivor, 2)...), "the probe's copy and one timeout's")
 			copies := survivor.Copies(ctx, written)
 			Expect(copies).To(Gaps(OnRealClock(model.Intervals()[:2])...))
-			Expect(survivor.Counted("TCPLossProbes")).To(Equal(1))
+			Expect(survivor.Counted("TCPLossProbes")).To(Equal(1), "tail-loss probes")
 			Expect(survivor.Counted("TCPTimeouts")).To(Equal(2), "one that sent a copy and one that gave up")
 			Observe("tail_loss_probe_after", copies[probe].At-written)
 			Observe("first_retransmission_after", copies[first].At-written)
@@ -52,7 +52,7 @@ var _ = Story("retransmission", func() {
 			outcome := survivor.StartRead().Within(ctx, model.AbortAfterWrite().Ceiling+Soon)
 
 			Expect(outcome).To(FailWith(unix.ETIMEDOUT))
-			Expect(survivor.Counted("TCPLossProbes")).To(Equal(1))
+			Expect(survivor.Counted("TCPLossProbes")).To(Equal(1), "tail-loss probes")
 			copies := expectAbort(ctx, survivor, model, written, outcome.At)
 			last := copies[len(copies)-1]
 			Expect(last.At-copies[probe].At).To(BeNumerically(">", model.CopiesBefore()), "from the probe to the last copy")

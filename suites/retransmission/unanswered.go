@@ -53,7 +53,7 @@ func expectAbort(ctx SpecContext, survivor *End, model timing.Retransmission, wr
 	Expect(aborted-begin).To(FallIn(window), "from there to the abort")
 	Expect(aborted-last).To(FallIn(model.AbortAfterCopy(len(copies)-first)), "from the last copy to the abort: one timeout")
 	Expect(survivor.Counted("TCPTimeouts")).To(Equal(len(copies)-first+1), "one for each copy by timeout and one for the abort")
-	Expect(survivor.Counted("TCPAbortOnTimeout")).To(Equal(1))
+	Expect(survivor.Counted("TCPAbortOnTimeout")).To(Equal(1), "aborts counted")
 
 	Observe("aborted_after", aborted-written)
 	Observe("abort_clock", aborted-begin)

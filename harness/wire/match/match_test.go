@@ -69,6 +69,8 @@ func TestMatchers(t *testing.T) {
 		g.Expect(segments).To(ShowNone(RST()))
 		g.Expect(conversation).To(ShowNone(AnySegment().From(client).Before(segments[0].At)))
 		g.Expect(conversation).To(ShowTimes(3, Retransmission().From(server)))
+		g.Expect(Retransmission().In(conversation)).To(HaveLen(3))
+		g.Expect(conversation.Since(unplugged)).To(ShowOnly(Data(), Retransmission(), ACK().From(client)))
 		g.Expect(conversation).To(ShowTimes(4, Either(Data(), Retransmission()).OfConnection(1)))
 		g.Expect(conversation).To(GapsBetween(Either(Data(), Retransmission()), []within{
 			{200 * time.Millisecond, 300 * time.Millisecond}, {400 * time.Millisecond, 600 * time.Millisecond}, {800 * time.Millisecond, 1200 * time.Millisecond},
@@ -89,6 +91,7 @@ func TestMatchers(t *testing.T) {
 			"other":    {ShowExactly(SYN(), RST()), []string{"segment 2 is not 2. (RST)", "SYN-ACK   <== expected 2. (RST)"}},
 			"too few":  {ShowExactly(SYN(), SYNACK(), ACK(), Data(), Retransmission(), Retransmission(), Retransmission(), ACK(), FIN()), []string{"9. (FIN) and what should follow is missing"}},
 			"none":     {ShowNone(Retransmission().Delivered()), []string{"none of: retransmission, delivered", "1 of 8 segments are", "<== 1"}},
+			"only":     {ShowOnly(Data(), Retransmission(), ACK()), []string{"nothing but: either (data)", "2 of 8 segments are something else", "SYN-ACK   <== not expected"}},
 			"times":    {ShowTimes(2, Retransmission()), []string{"exactly 2 of: retransmission", "3 of 8 segments are"}},
 			"gap":      {GapsBetween(Retransmission(), within{0, time.Second}, within{0, time.Millisecond}), []string{"gap 2 is ", "not within 0s..1ms", "<== gap 1: "}},
 			"gaps":     {GapsBetween(Retransmission(), within{0, time.Second}), []string{"there are 3, not 2", "not expected"}},
