@@ -28,6 +28,10 @@
 // (no lateness at all, every lateness at its most) are followed step by step, and the window spans
 // every expiry at which one of the two, or anything between them, can give up.
 //
+// A machine that is late to run an expired timer adds to that lateness, by no model's measure. A
+// spec that knows when the retransmissions were need not trust it to be prompt: AbortBetween,
+// AbortAfterCopy and CopiesBefore say together which expiry must be the one that gave up.
+//
 // The kernel compares milliseconds (tcp_time_stamp_ts, cut down from microseconds at both ends), so
 // a comparison with a model may turn 1 ms early or late, and keepalive compares jiffies; the windows
 // contain that.

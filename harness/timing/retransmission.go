@@ -64,7 +64,7 @@ func (r Retransmission) AbortBetween() Window {
 // AbortAfterCopy is when the connection is given up, from the last retransmission by RTO before, the
 // n-th: the next expiry, if that is one which finds the limit reached.
 func (r Retransmission) AbortAfterCopy(n int) Window {
-	wait := r.Wheel.after(r.interval(n), fmt.Sprintf("RTO, backed off %d times", r.backoff(n)))
+	wait := r.Wheel.seen(r.interval(n), fmt.Sprintf("RTO, backed off %d times", r.backoff(n)))
 	if r.UserTimeout != 0 {
 		// The interval is cut down to end at the user timeout, however little of that is left.
 		wait.Floor = 0
@@ -89,10 +89,10 @@ func (r Retransmission) Intervals() []Window {
 	if r.TailLossProbe {
 		intervals = append(intervals, r.probe())
 	}
-	intervals = append(intervals, r.Wheel.after(r.Wheel.RoundUp(r.RTO), "RTO"))
+	intervals = append(intervals, r.Wheel.seen(r.Wheel.RoundUp(r.RTO), "RTO"))
 	for i := range r.climb().at {
 		step := r.interval(i + 1)
-		intervals = append(intervals, r.Wheel.after(step, fmt.Sprintf("RTO, backed off %d times", r.backoff(i+1))))
+		intervals = append(intervals, r.Wheel.seen(step, fmt.Sprintf("RTO, backed off %d times", r.backoff(i+1))))
 	}
 	return intervals
 }

@@ -42,9 +42,19 @@ func (w Wheel) Lateness(d time.Duration) time.Duration {
 	return w.duration(1<<(level*levelShift) + 1)
 }
 
-// after is the window of one timer armed for d.
+// after is the window of one timer armed for d, as the kernel counts.
 func (w Wheel) after(d time.Duration, source string) Window {
 	return Window{Floor: d, Ceiling: d + w.Lateness(d), Source: source}
+}
+
+// seen is after by a clock finer than jiffies, which may see the timer a little early. The wheel counts
+// from jiffies, which the tick of a single CPU advances (tick_do_timer_cpu): what another CPU arms at
+// the edge of a tick, before that one has been there, counts from the jiffy before: 51 jiffies of
+// 4 ms were seen to last 203.994 ms. The floor is one jiffy lower for that.
+func (w Wheel) seen(d time.Duration, source string) Window {
+	window := w.after(d, source)
+	window.Floor = max(window.Floor-w.Jiffy(), 0)
+	return window
 }
 
 // depth is LVL_DEPTH.

@@ -26,8 +26,7 @@ var _ = Story("cable", func() {
 			}
 
 			Expect(survivor.Wire(ctx).Since(unplugged)).To(ShowTimes(len(windows), KeepaliveProbe().From(survivor).Empty().Lost()))
-			Expect(survivor.Wire(ctx).Since(unplugged)).To(ShowTimes(len(windows), AnySegment()))
-			Expect(survivor.State()).To(Equal(socket.Established), "one interval is still left for an answer")
+			Expect(survivor.Wire(ctx).Since(unplugged)).To(ShowNone(Either(AnySegment().From(broken), AnySegment().Delivered())))
 			Observe("probes", len(windows))
 		})
 
@@ -42,17 +41,17 @@ var _ = Story("cable", func() {
 			survivor.KeepAlive(ctx)
 			windows := survivor.Keepalive().Probes()
 
-			unplugged := broken.Host.Unplug()
+			broken.Host.Unplug()
 			survivor.SeesWithin(ctx, windows[0].Ceiling+Soon, KeepaliveProbe().From(survivor))
-			Expect(survivor.Snapshot().Timer.Count).To(Equal(1), "probes without an answer")
+			Expect(survivor.Snapshot().Timer.Count).To(BeNumerically(">", 0), "probes without an answer")
 			replugged := broken.Host.Replug()
-			answer := survivor.SeesWithin(ctx, windows[1].Ceiling+Soon, ACK().From(broken).After(replugged).Delivered())
+			answered := survivor.SeesWithin(ctx, windows[1].Ceiling+Soon, KeepaliveProbe().From(survivor).After(replugged).Delivered())
+			answer := survivor.Sees(ctx, ACK().From(broken).After(answered.At).Delivered())
 			next := survivor.SeesWithin(ctx, windows[0].Ceiling+Soon, KeepaliveProbe().From(survivor).After(answer.At).Delivered())
 
 			Expect(next.At - answer.DeliveredAt).To(FallIn(windows[0]))
 			survivor.Sees(ctx, ACK().From(broken).After(next.At).Delivered())
-			Expect(survivor.Wire(ctx).Since(unplugged)).To(ShowExactly(
-				KeepaliveProbe().From(survivor).Lost(),
+			Expect(survivor.Wire(ctx).Since(answered.At)).To(ShowExactly(
 				KeepaliveProbe().From(survivor).Delivered(), ACK().From(broken).Delivered(),
 				KeepaliveProbe().From(survivor).Delivered(), ACK().From(broken).Delivered(),
 			))

@@ -70,7 +70,7 @@ var _ = Story("host-crash", func() {
 		})
 
 	It("is not found out by TCP_USER_TIMEOUT, which measures data in flight and there is none",
-		Claim("host-crash/idle-user-timeout-alone"), SpecPriority(6), func(ctx SpecContext) {
+		Claim("host-crash/idle-user-timeout-alone"), SpecPriority(3), func(ctx SpecContext) {
 			client, server := Pair(ctx)
 			broken, survivor := Connect(ctx, client, server).Split(ClientBreaks)
 			timeout := survivor.Timeouts().KeepaliveTime / 2 // over long before the wait is

@@ -1,0 +1,149 @@
+package guest
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/halfopen/halfopen/harness/mono"
+)
+
+// Work is the caller's function: it does the job, sends what it has to say, and returns the guest's
+// exit code. send may be called from any goroutine.
+type Work func(job []byte, send func(message []byte) error) int
+
+// Here tells whether this process is PID 1 of a guest.
+func Here() bool { return os.Getpid() == 1 && os.Getenv(MarkEnv) != "" }
+
+// Main is PID 1's whole life; it does not return while the machine runs.
+func Main(work Work) {
+	_ = os.Unsetenv(MarkEnv) // the processes to come are not PID 1
+	if err := live(linux{}, work); err != nil {
+		fmt.Fprintln(os.Stderr, "halfopen:", err)
+	}
+	err := linux{}.Restart()
+	// PID 1 that ends panics the kernel, which ends the machine as well, with this as its last words.
+	fmt.Fprintln(os.Stderr, "halfopen: cannot restart the machine:", err)
+	os.Exit(1)
+}
+
+// live prepares the machine and does the job. What goes wrong before there is a way out for
+// messages is the error; afterwards it is the Ending's trouble.
+func live(sys system, work Work) (err error) {
+	if err := errors.Join(
+		mount(sys, "proc", "/proc"),
+		mount(sys, "sysfs", "/sys"),
+		mount(sys, "devtmpfs", "/dev"),
+	); err != nil {
+		return err
+	}
+	plan, err := read(sys)
+	if err != nil {
+		return err
+	}
+	// The way out may need a module itself, so a module that cannot be loaded is told afterwards.
+	trouble := errors.Join(loadModules(sys, plan.Modules), prepare(sys, plan))
+	out, err := sys.OpenMessages()
+	if err != nil {
+		return errors.Join(trouble, err)
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+
+	ending := Ending{Code: -1}
+	if trouble != nil {
+		ending.Trouble = trouble.Error()
+	} else {
+		if err := tell(out, Up, Stamped{mono.Now()}); err != nil {
+			return err
+		}
+		var mu sync.Mutex
+		ending.Code = work(plan.Job, func(message []byte) error {
+			mu.Lock()
+			defer mu.Unlock()
+			return Write(out, Said, message)
+		})
+	}
+	ending.Monotonic = mono.Now()
+	return tell(out, End, ending)
+}
+
+func tell(out io.Writer, kind Kind, what any) error {
+	payload, err := json.Marshal(what)
+	if err != nil {
+		return fmt.Errorf("cannot encode a message: %w", err)
+	}
+	return Write(out, kind, payload)
+}
+
+func mount(sys system, fstype, target string) error {
+	// EBUSY: the kernel has done it itself (CONFIG_DEVTMPFS_MOUNT).
+	if err := sys.Mount(fstype, target); err != nil && !errors.Is(err, unix.EBUSY) {
+		return fmt.Errorf("cannot mount %s on %s: %w", fstype, target, err)
+	}
+	return nil
+}
+
+func read(sys system) (Plan, error) {
+	var plan Plan
+	data, err := sys.ReadFile(PlanFile)
+	if err != nil {
+		return plan, fmt.Errorf("cannot read the plan: %w", err)
+	}
+	if err := json.Unmarshal(data, &plan); err != nil {
+		return plan, fmt.Errorf("cannot understand the plan: %w", err)
+	}
+	return plan, nil
+}
+
+// loadModules loads every module it can and reports all that it cannot: the lab finds out itself
+// which it can do without, but a missing one is most often the reason why it cannot.
+func loadModules(sys system, paths []string) error {
+	var errs []error
+	for _, path := range paths {
+		if err := sys.LoadModule(path); err != nil {
+			errs = append(errs, fmt.Errorf("cannot load the module %s: %w", filepath.Base(path), err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// prepare brings up the loopback and makes an idle machine sleep.
+func prepare(sys system, plan Plan) error {
+	seed := make([]byte, 64)
+	for i := 0; i < len(seed); i += 8 {
+		binary.BigEndian.PutUint64(seed[i:], plan.Seed+uint64(i))
+	}
+	var errs []error
+	if err := sys.SeedRandom(seed); err != nil {
+		errs = append(errs, fmt.Errorf("cannot seed the kernel's random numbers: %w", err))
+	}
+	if err := sys.LinkUp("lo"); err != nil {
+		errs = append(errs, fmt.Errorf("cannot bring up lo: %w", err))
+	}
+	if plan.Virtual {
+		for _, quiet := range quiets {
+			path := "/proc/sys/" + strings.ReplaceAll(quiet.sysctl, ".", "/")
+			if err := sys.WriteFile(path, quiet.value); err != nil && !errors.Is(err, os.ErrNotExist) {
+				errs = append(errs, fmt.Errorf("cannot set %s to %s: %w", quiet.sysctl, quiet.value, err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// quiets are the sysctls that keep an idle guest asleep: on virtual time each wake-up costs some
+// ten thousand emulated instructions, and the time between two of them nothing.
+var quiets = []struct{ sysctl, value string }{
+	{"vm.stat_interval", "86400"},         // vmstat_update: once a second
+	{"vm.dirty_writeback_centisecs", "0"}, // wb_workfn: every five seconds
+	{"vm.compaction_proactiveness", "0"},  // kcompactd: twice a second
+	{"kernel.timer_migration", "0"},
+}

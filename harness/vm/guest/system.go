@@ -1,0 +1,167 @@
+package guest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// system is what PID 1 asks of the kernel, narrow enough to be played by a test.
+type system interface {
+	ReadFile(path string) ([]byte, error)
+	WriteFile(path, value string) error
+	Mount(fstype, target string) error
+	LoadModule(path string) error
+	LinkUp(name string) error
+	SeedRandom(seed []byte) error
+	OpenMessages() (io.WriteCloser, error)
+	Restart() error
+}
+
+// linux is the running kernel.
+type linux struct{}
+
+func (linux) ReadFile(path string) ([]byte, error) { return os.ReadFile(path) }
+
+func (linux) WriteFile(path, value string) error {
+	file, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(value)
+	return errors.Join(err, file.Close())
+}
+
+func (linux) Mount(fstype, target string) error {
+	if err := os.MkdirAll(target, 0o755); err != nil {
+		return err
+	}
+	return unix.Mount(fstype, target, fstype, 0, "")
+}
+
+// LoadModule loads a module's file. One that is there already, or built in, is not an error.
+func (linux) LoadModule(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := unix.FinitModule(int(file.Fd()), "", 0); err != nil && !errors.Is(err, unix.EEXIST) {
+		return err
+	}
+	return nil
+}
+
+func (linux) LinkUp(name string) error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	request, err := unix.NewIfreq(name)
+	if err != nil {
+		return err
+	}
+	request.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
+	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, request)
+}
+
+// SeedRandom credits the seed as entropy (random(4)): the kernel's random numbers are ready at
+// once, and come from nothing else on a processor without RDRAND.
+func (linux) SeedRandom(seed []byte) error {
+	file, err := os.OpenFile("/dev/urandom", os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	pool := struct {
+		bits, size int32
+		bytes      [64]byte
+	}{bits: int32(8 * min(len(seed), 64)), size: int32(min(len(seed), 64))}
+	copy(pool.bytes[:], seed)
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, file.Fd(), unix.RNDADDENTROPY, uintptr(unsafe.Pointer(&pool))); errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// The serial port that stands in for the virtio port: the first is the console.
+const serialPort = "/dev/ttyS1"
+
+func (linux) OpenMessages() (io.WriteCloser, error) {
+	names, err := filepath.Glob("/sys/class/virtio-ports/*/name")
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range names {
+		name, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		if strings.TrimSpace(string(name)) == PortName {
+			return open(filepath.Join("/dev", filepath.Base(filepath.Dir(path))))
+		}
+	}
+	port, err := open(serialPort)
+	if err != nil {
+		return nil, fmt.Errorf("there is no way out for messages: neither a virtio port (modules virtio_mmio or virtio_pci, and virtio_console) nor a second serial port: %w", err)
+	}
+	if err := raw(port.fd); err != nil {
+		return nil, fmt.Errorf("cannot make %s carry bytes as they are: %w", serialPort, err)
+	}
+	return port, nil
+}
+
+// raw keeps the terminal's line discipline from turning a newline into two bytes.
+func raw(fd int) error {
+	state, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return err
+	}
+	state.Iflag, state.Oflag, state.Lflag = 0, 0, 0
+	state.Cflag = unix.CS8 | unix.CREAD | unix.CLOCAL | unix.B115200
+	return unix.IoctlSetTermios(fd, unix.TCSETS, state)
+}
+
+// port is a device written with blocking writes: a goroutine parked in the poller would need a
+// wake-up more for each message.
+type port struct{ fd int }
+
+func open(path string) (*port, error) {
+	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	return &port{fd}, nil
+}
+
+func (p *port) Write(bytes []byte) (int, error) {
+	written := 0
+	for written < len(bytes) {
+		n, err := unix.Write(p.fd, bytes[written:])
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return written, err
+		}
+		written += n
+	}
+	return written, nil
+}
+
+// Close waits until a serial port has sent everything; a virtio port has nothing to wait for.
+func (p *port) Close() error {
+	_ = unix.IoctlSetInt(p.fd, unix.TCSBRK, 1) // ENOTTY on a virtio port
+	return unix.Close(p.fd)
+}
+
+// Restart ends the machine: it is started so that a restart makes the emulator exit, which needs
+// no ACPI, as switching the power off would.
+func (linux) Restart() error { return unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART) }
