@@ -6,7 +6,7 @@ GO ?= go
 
 # Everything: the sources are tidy, the specs hold on this kernel, the harness's own tests pass.
 test: check build
-	$(GO) test -timeout 20m ./...
+	$(GO) test -count=1 -timeout 20m ./...
 
 check:
 	@unformatted=$$(gofmt -l harness suites fixtures); if [ -n "$$unformatted" ]; then echo "gofmt would change: $$unformatted"; exit 1; fi

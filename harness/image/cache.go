@@ -19,9 +19,9 @@ import (
 
 // manifest is an image's manifest.json. The paths in it are relative to its folder.
 type manifest struct {
-	Format int                 `json:"format"`
-	Stamp  string              `json:"stamp,omitempty"` // maker.stamp
-	Image  Image               `json:"image"`
+	Format int                `json:"format"`
+	Stamp  string             `json:"stamp,omitempty"` // maker.stamp
+	Image  Image              `json:"image"`
 	Files  map[string]fileSum `json:"files"`
 }
 

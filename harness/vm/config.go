@@ -1,0 +1,72 @@
+package vm
+
+import (
+	"cmp"
+	"time"
+)
+
+// Clock is where a guest's time comes from.
+type Clock string
+
+// The clocks.
+const (
+	Virtual Clock = "virtual" // the guest's own instructions; idle time is skipped
+	Real    Clock = "real"    // the wall clock
+)
+
+// Kernel is what to boot.
+type Kernel struct {
+	Path    string   // an ELF file (vmlinux); PVH says whether it can be booted directly
+	PVH     bool     // Path has the Xen note of a direct (PVH) boot
+	BzImage string   // the compressed kernel, for firmware to boot where PVH is not there; may be empty
+	Modules []string // files, in load order
+}
+
+// Config describes a guest; the zero value of all but Kernel works.
+type Config struct {
+	Kernel Kernel
+	Binary string        // the static program that is PID 1; default: this program
+	Job    []byte        // for the program's guest.Main
+	Clock  Clock         // default Virtual
+	Seed   uint64        // of everything random in the guest
+	Append string        // further kernel parameters; they come last, so they win
+	Memory int           // MiB; default 512
+	Budget time.Duration // the wall clock's limit of one attempt; default 10 minutes
+	QEMU   string        // the emulator; default: qemu-system-x86_64 on PATH
+}
+
+// The defaults.
+const (
+	DefaultMemory = 512
+	DefaultBudget = 10 * time.Minute
+)
+
+func (c Config) withDefaults() Config {
+	c.Clock = cmp.Or(c.Clock, Virtual)
+	c.Memory = cmp.Or(c.Memory, DefaultMemory)
+	c.Budget = cmp.Or(c.Budget, DefaultBudget)
+	c.Binary = cmp.Or(c.Binary, "/proc/self/exe")
+	return c
+}
+
+// Watch is told what a guest says while it runs, one call at a time; any of them may be nil.
+type Watch struct {
+	Attempt func(number int, seed uint64) // the emulator starts, 1 for the first time
+	Up      func()                        // PID 1 begins the job
+	Message func([]byte) error            // from the job; an error ends the guest
+	Console func(line string)             // without its line end
+}
+
+// Outcome is how a guest ended, as far as it came.
+type Outcome struct {
+	Code     int           // the exit code of the job
+	Attempts int           // how often the emulator was started
+	Seed     uint64        // of the last attempt
+	Up       time.Duration // the guest's clock when the job began
+	Lasted   time.Duration // the guest's clock when it ended
+	UpCPU    time.Duration // the emulator's processor time when the job began
+	CPU      time.Duration // the emulator's processor time, last attempt
+	Wall     time.Duration // of the last attempt
+	Trouble  []string      // the console's lines on which the kernel complains
+	Console  []string      // the console's last lines
+}

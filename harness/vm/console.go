@@ -1,0 +1,66 @@
+package vm
+
+import (
+	"bufio"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// lastWords is how many of the console's lines are kept for whoever asks what happened.
+const lastWords = 30
+
+// complaints are the lines with which a kernel says that something is wrong with it, in the order
+// in which they are looked for.
+var complaints = regexp.MustCompile(strings.Join([]string{
+	`Kernel panic - not syncing`, `\bBUG: `, `\bOops: `, `general protection fault`, `kernel BUG at`,
+	`\bWARNING: CPU: `, `\bWARNING: .* at `, `blocked for more than \d+ seconds`, `rcu: INFO: .*stall`, `rcu_\w+ kthread .*starved`,
+	`soft lockup`, `unregister_netdevice: waiting`, `Out of memory: `, `page allocation failure`, `double fault`, `invalid opcode`,
+}, "|"))
+
+// console keeps what a guest's serial console said.
+type console struct {
+	mu       sync.Mutex
+	last     []string
+	trouble  []string
+	panicked bool
+	memory   bool
+}
+
+// read takes lines until the console is closed.
+func (c *console) read(from io.Reader, tell func(string)) {
+	lines := bufio.NewReaderSize(from, 1<<16)
+	for {
+		line, err := lines.ReadString('\n')
+		if line = strings.TrimRight(line, "\r\n"); line != "" {
+			c.take(line)
+			tell(line)
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (c *console) take(line string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.last = append(c.last, line); len(c.last) > lastWords {
+		c.last = c.last[1:]
+	}
+	if !complaints.MatchString(line) {
+		return
+	}
+	c.trouble = append(c.trouble, line)
+	c.panicked = c.panicked || strings.Contains(line, "Kernel panic")
+	c.memory = c.memory || strings.Contains(line, "Out of memory") || strings.Contains(line, "out of memory")
+}
+
+// said is what was kept: the last lines and those on which the kernel complained.
+func (c *console) said() (last, trouble []string, panicked, memory bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.last), slices.Clone(c.trouble), c.panicked, c.memory
+}

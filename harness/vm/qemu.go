@@ -1,0 +1,131 @@
+package vm
+
+import (
+	"debug/elf"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/halfopen/halfopen/harness/vm/guest"
+)
+
+// emulator is the program that runs guests, and the Debian and Fedora packages it is in.
+const emulator = "qemu-system-x86_64"
+
+// oldestQEMU is the release that is known to work: -icount's sleep=off on microvm, and PVH.
+const oldestQEMU = 6
+
+const cure = "install it (Debian, Ubuntu: qemu-system-x86; Fedora: qemu-system-x86-core; Arch: qemu-system-x86)"
+
+// findQEMU gives the path of the emulator, or a sentence that says what is missing.
+func findQEMU(wanted string) (string, error) {
+	if wanted == "" {
+		wanted = emulator
+	}
+	path, err := exec.LookPath(wanted)
+	if err != nil {
+		return "", because(ErrNoQEMU, nil, "%s, which runs the guest, is not there: %s", wanted, cure)
+	}
+	output, err := exec.Command(path, "--version").Output()
+	if err != nil {
+		return "", because(ErrNoQEMU, nil, "%s --version does not work (%v): %s", path, err, cure)
+	}
+	match := regexp.MustCompile(`version (\d+)\.(\d+)`).FindSubmatch(output)
+	if match == nil {
+		return "", because(ErrNoQEMU, nil, "%s is not QEMU: it says %q; %s", path, strings.TrimSpace(string(output)), cure)
+	}
+	if major, _ := strconv.Atoi(string(match[1])); major < oldestQEMU {
+		return "", because(ErrNoQEMU, nil, "%s is QEMU %s.%s, and %d.0 is the oldest that can do this: %s", path, match[1], match[2], oldestQEMU, cure)
+	}
+	return path, nil
+}
+
+// static checks that a program needs no dynamic loader, which an initramfs does not have.
+func static(path string) error {
+	program, err := elf.Open(path)
+	if err != nil {
+		return fmt.Errorf("cannot look at the program for the guest: %w", err)
+	}
+	defer program.Close()
+	for _, segment := range program.Progs {
+		if segment.Type == elf.PT_INTERP {
+			name := path
+			if target, err := os.Readlink(path); err == nil {
+				name = target
+			}
+			return because(ErrNotStatic, nil, "%s needs a dynamic loader, which a guest does not have: build it with CGO_ENABLED=0", name)
+		}
+	}
+	return nil
+}
+
+// The descriptors the emulator inherits.
+const (
+	consoleFD   = 3
+	messagesFD  = 4
+	initramfsFD = 5
+)
+
+// date is the guest's clock at its start, for ever the same.
+const date = "2026-01-01T00:00:00"
+
+// arguments is the emulator's command line for one attempt.
+func (c Config) arguments(seed uint64) ([]string, error) {
+	args := []string{
+		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+		"-m", strconv.Itoa(c.Memory) + "M",
+		"-smp", "1",
+		"-seed", strconv.FormatUint(uint64(uint32(seed)), 10),
+		"-add-fd", "fd=" + strconv.Itoa(consoleFD) + ",set=1",
+		"-add-fd", "fd=" + strconv.Itoa(messagesFD) + ",set=2",
+		"-chardev", "file,id=console,path=/dev/fdset/1",
+		"-chardev", "file,id=messages,path=/dev/fdset/2",
+		"-serial", "chardev:console",
+		"-initrd", "/proc/self/fd/" + strconv.Itoa(initramfsFD),
+	}
+	boot, bus := c.Kernel.Path, "device"
+	switch {
+	case c.Kernel.PVH:
+		args = append(args, "-M", "microvm,x-option-roms=off,isa-serial=on,rtc=on,pit=on,pic=on")
+	case c.Kernel.BzImage != "":
+		boot, bus = c.Kernel.BzImage, "pci"
+		args = append(args, "-M", "q35,hpet=off,usb=off,smm=off,vmport=off")
+	default:
+		return nil, because(ErrNoBoot, nil, "the kernel %s cannot be booted: it has no entry for a direct boot (CONFIG_PVH) and there is no bzImage of it", c.Kernel.Path)
+	}
+	args = append(args, "-kernel", boot,
+		"-device", "virtio-serial-"+bus,
+		"-device", "virtserialport,chardev=messages,name="+guest.PortName)
+	switch c.Clock {
+	case Virtual:
+		// cmpxchg16b: see the package's test of the flags; TCG makes a 6.12 guest crash over it.
+		args = append(args, "-accel", "tcg", "-cpu", "qemu64,-cx16", "-icount", "shift=1,sleep=off", "-rtc", "base="+date+",clock=vm")
+	case Real:
+		args = append(args, "-accel", "tcg", "-cpu", "qemu64,-cx16", "-rtc", "base="+date)
+	default:
+		return nil, fmt.Errorf("there is no clock %q: it is %s or %s", c.Clock, Virtual, Real)
+	}
+	return append(args, "-append", c.commandLine()), nil
+}
+
+// commandLine is the kernel's.
+func (c Config) commandLine() string {
+	parameters := []string{
+		"console=ttyS0", "loglevel=4",
+		// A restart, however it comes about, is the guest's way to end: by a triple fault, which
+		// every machine type has.
+		"panic=-1", "reboot=t",
+		"nokaslr", "mitigations=off", "random.trust_cpu=off", "random.trust_bootloader=off",
+		"nowatchdog", "tsc=reliable", "clocksource=tsc",
+		"cryptomgr.notests", "audit=0", "selinux=0", "apparmor=0",
+		guest.MarkEnv + "=1",
+	}
+	if c.Clock == Virtual {
+		// The time stamp counter counts nanoseconds under -icount: nothing is left to calibrate.
+		parameters = append(parameters, "tsc_early_khz=1000000")
+	}
+	return strings.Join(append(parameters, c.Append), " ")
+}

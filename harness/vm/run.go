@@ -1,0 +1,279 @@
+package vm
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/halfopen/halfopen/harness/vm/guest"
+)
+
+// attempts is how often a guest is started that dies before PID 1 is up.
+const attempts = 2
+
+// Run boots a guest, waits until it ends and tells what came out. The error is nil if the job
+// ended by itself, whatever its code; else it is one of this package's, with the guest's last
+// words, or the context's. Nothing of the guest outlives the call, nor this process, and nothing is
+// left on disk.
+func Run(ctx context.Context, config Config, watch Watch) (Outcome, error) {
+	config = config.withDefaults()
+	qemu, err := findQEMU(config.QEMU)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if err := static(config.Binary); err != nil {
+		return Outcome{}, err
+	}
+	var outcome Outcome
+	for number := 1; ; number++ {
+		// A seed far from those that callers count up from one.
+		seed := config.Seed + uint64(number-1)<<16
+		if watch.Attempt != nil {
+			watch.Attempt(number, seed)
+		}
+		outcome, err = attempt(ctx, qemu, config, seed, watch)
+		outcome.Attempts, outcome.Seed = number, seed
+		again := errors.Is(err, ErrNoBoot)
+		if !again || number == attempts || ctx.Err() != nil {
+			return outcome, err
+		}
+	}
+}
+
+// attempt starts the emulator once.
+func attempt(ctx context.Context, qemu string, config Config, seed uint64, watch Watch) (outcome Outcome, err error) {
+	initramfs, err := pack(config, seed)
+	if err != nil {
+		return outcome, err
+	}
+	defer initramfs.Close()
+	args, err := config.arguments(seed)
+	if err != nil {
+		return outcome, err
+	}
+	consoleEnd, consoleTheirs, err := os.Pipe()
+	if err != nil {
+		return outcome, fmt.Errorf("cannot make a pipe for the guest's console: %w", err)
+	}
+	defer consoleEnd.Close()
+	messagesEnd, messagesTheirs, err := os.Pipe()
+	if err != nil {
+		consoleTheirs.Close()
+		return outcome, fmt.Errorf("cannot make a pipe for the guest's messages: %w", err)
+	}
+	defer messagesEnd.Close()
+	// A full pipe would make the guest wait for this process, at a time of its clock that depends
+	// on the machine. 1 MiB is what everybody may ask for (fs.pipe-max-size).
+	_, _ = unix.FcntlInt(messagesTheirs.Fd(), unix.F_SETPIPE_SZ, 1<<20)
+
+	ctx, cancel := context.WithTimeoutCause(ctx, config.Budget, ErrBudget)
+	defer cancel()
+	var errorOutput bytes.Buffer
+	command := exec.CommandContext(ctx, qemu, args...)
+	command.Stderr = &errorOutput
+	command.ExtraFiles = []*os.File{consoleTheirs, messagesTheirs, initramfs} // consoleFD and so on
+	command.SysProcAttr = &syscall.SysProcAttr{
+		Pdeathsig: unix.SIGKILL,
+		Setpgid:   true, // a terminal's Ctrl-C is for this process, which ends its guests
+	}
+	began := time.Now()
+	ended, err := start(command)
+	consoleTheirs.Close()
+	messagesTheirs.Close()
+	if err != nil {
+		return outcome, fmt.Errorf("cannot start %s: %w", qemu, err)
+	}
+
+	r := &reception{watch: watch, processor: func() time.Duration { return processorTime(command.Process.Pid) }}
+	var words console
+	var reading sync.WaitGroup
+	reading.Go(func() { words.read(consoleEnd, r.console) })
+	reading.Go(func() {
+		if r.err = r.messages(messagesEnd); r.err != nil {
+			cancel() // nobody listens to this guest any more
+		}
+	})
+	exitErr := <-ended
+	reading.Wait()
+
+	outcome.Wall = time.Since(began)
+	outcome.CPU = command.ProcessState.UserTime() + command.ProcessState.SystemTime()
+	outcome.Code, outcome.Up, outcome.UpCPU, outcome.Lasted = r.ending.Code, r.up, r.upCPU, r.ending.Monotonic
+	last, trouble, panicked, memory := words.said()
+	outcome.Console, outcome.Trouble = last, trouble
+	switch {
+	case r.ended && r.ending.Trouble != "":
+		return outcome, because(ErrUnprepared, nil, "the guest could not be prepared: %s", r.ending.Trouble)
+	case r.ended && r.err == nil:
+		return outcome, nil
+	case errors.Is(context.Cause(ctx), ErrBudget):
+		return outcome, because(ErrBudget, last, "the guest had not ended after %s of wall clock, its budget", config.Budget)
+	case r.err != nil:
+		return outcome, r.err
+	case ctx.Err() != nil:
+		return outcome, context.Cause(ctx)
+	case memory:
+		return outcome, because(ErrMemory, last, "the guest ran out of its %d MiB of memory: give it more", config.Memory)
+	case !r.isUp:
+		said := strings.TrimSpace(errorOutput.String())
+		if said == "" && exitErr != nil {
+			said = exitErr.Error()
+		}
+		if said != "" {
+			said = " (QEMU: " + said + ")"
+		}
+		return outcome, because(ErrNoBoot, last, "the guest did not boot%s", said)
+	case panicked:
+		return outcome, because(ErrPanic, last, "the guest's kernel panicked")
+	}
+	return outcome, because(ErrEnded, last, "the guest ended before its job was done")
+}
+
+// start starts the command from a thread that lives as long as the command does: Pdeathsig comes
+// when the thread that forked ends, not the process (prctl(2)).
+func start(command *exec.Cmd) (ended <-chan error, err error) {
+	started, done := make(chan error), make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := command.Start()
+		started <- err
+		if err == nil {
+			done <- command.Wait()
+		}
+	}()
+	return done, <-started
+}
+
+// pack writes the initramfs into memory.
+func pack(config Config, seed uint64) (_ *os.File, err error) {
+	fd, err := unix.MemfdCreate("initramfs", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make room for the initramfs: memfd_create: %w", err)
+	}
+	file := os.NewFile(uintptr(fd), "initramfs")
+	defer func() {
+		if err != nil {
+			file.Close()
+			err = fmt.Errorf("cannot make the initramfs: %w", err)
+		}
+	}()
+	a := archive{to: file}
+	for _, folder := range []string{"dev", "proc", "sys", "tmp", "modules"} {
+		if err := a.directory(folder); err != nil {
+			return nil, err
+		}
+	}
+	// The kernel gives PID 1 its standard files from here, before anything is mounted.
+	if err := a.add(entry{name: "dev/console", mode: unix.S_IFCHR | 0o600, major: 5, minor: 1}); err != nil {
+		return nil, err
+	}
+	plan := guest.Plan{Virtual: config.Clock == Virtual, Seed: seed, Job: config.Job}
+	for i, module := range config.Kernel.Modules {
+		name := fmt.Sprintf("modules/%03d-%s", i, filepath.Base(module))
+		if err := a.file(name, 0o644, module); err != nil {
+			return nil, err
+		}
+		plan.Modules = append(plan.Modules, "/"+name)
+	}
+	encoded, err := json.Marshal(plan)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(
+		a.bytes(strings.TrimPrefix(guest.PlanFile, "/"), encoded),
+		a.file(strings.TrimPrefix(guest.InitFile, "/"), 0o755, config.Binary),
+		a.close(),
+	); err != nil {
+		return nil, err
+	}
+	return file, nil
+}
+
+// reception is what has come in from one attempt.
+type reception struct {
+	watch     Watch
+	processor func() time.Duration // the emulator's processor time
+
+	mu     sync.Mutex // one call of the watch at a time
+	isUp   bool
+	up     time.Duration
+	upCPU  time.Duration
+	ended  bool
+	ending guest.Ending
+	err    error
+}
+
+func (r *reception) console(line string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.watch.Console != nil {
+		r.watch.Console(line)
+	}
+}
+
+// messages takes messages until the guest closes the stream; a stream that breaks off is the
+// guest's death and reported as that.
+func (r *reception) messages(from io.Reader) error {
+	for {
+		kind, payload, err := guest.Read(from)
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil
+		}
+		if err == nil {
+			err = r.take(kind, payload)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (r *reception) take(kind guest.Kind, payload []byte) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch kind {
+	case guest.Up:
+		var stamped guest.Stamped
+		if err := json.Unmarshal(payload, &stamped); err != nil {
+			return fmt.Errorf("%w: %w", guest.ErrGarbled, err)
+		}
+		r.isUp, r.up, r.upCPU = true, stamped.Monotonic, r.processor()
+		if r.watch.Up != nil {
+			r.watch.Up()
+		}
+	case guest.Said:
+		if r.watch.Message != nil {
+			return r.watch.Message(payload)
+		}
+	case guest.End:
+		if err := json.Unmarshal(payload, &r.ending); err != nil {
+			return fmt.Errorf("%w: %w", guest.ErrGarbled, err)
+		}
+		r.ended = true
+	}
+	return nil
+}
+
+// processorTime is what a process and its threads have used so far; 0 once it is gone.
+func processorTime(pid int) time.Duration {
+	var spent unix.Timespec
+	// The clock of another process (clock_getcpuclockid(3)): ~pid above three bits, 2 = CPUCLOCK_SCHED.
+	if err := unix.ClockGettime(int32(^pid<<3|2), &spent); err != nil {
+		return 0
+	}
+	return time.Duration(spent.Nano())
+}
