@@ -16,8 +16,9 @@ import (
 
 // RealClockSlack is what a time may exceed its window by on the wall clock of a loaded machine:
 // the run queue a process waits in before it sees an event, which no model of TCP knows. The
-// floor has none.
-const RealClockSlack = 400 * time.Millisecond
+// floor has none. With 60 ms no spec of four runs failed, two processors being shared by 64 specs
+// and three busy loops.
+const RealClockSlack = 150 * time.Millisecond
 
 // FailWith matches an Outcome that is this errno.
 func FailWith(errno unix.Errno) gomega.GomegaMatcher {
