@@ -12,6 +12,7 @@ import (
 const (
 	ProfileEnv  = "HALFOPEN_PROFILE"  // scaled (the default) or defaults
 	OutEnv      = "HALFOPEN_OUT"      // a folder for the pcapng files; without it only a failed spec leaves one
+	ClockEnv    = "HALFOPEN_CLOCK"    // real (the default) or virtual, on which windows have no slack
 	SabotageEnv = "HALFOPEN_SABOTAGE" // takes a behaviour away, to see a spec fail
 	specEnv     = "HALFOPEN_SPEC"     // the full text of the one spec to run
 )
