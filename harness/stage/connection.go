@@ -12,8 +12,6 @@ import (
 	"github.com/halfopen/halfopen/harness/mono"
 	"github.com/halfopen/halfopen/harness/process"
 	"github.com/halfopen/halfopen/harness/socket"
-	"github.com/halfopen/halfopen/harness/timing"
-	"github.com/halfopen/halfopen/harness/wire"
 )
 
 // Ports are fixed, so that two runs put the same bytes on the wire.
@@ -138,24 +136,6 @@ func (e *End) Counted(name string) int {
 	return int(now[name] - e.counters[name])
 }
 
-// Retransmission is the model of what this end does with a write that nobody acknowledges: its
-// host's settings, and its RTO as measured so far.
-func (e *End) Retransmission() timing.Retransmission {
-	GinkgoHelper()
-	return timing.Retransmission{
-		RTO:           e.Snapshot().Info.RTO,
-		RTOMax:        e.timeouts.RTOMax,
-		Retries2:      e.timeouts.Retries2,
-		TailLossProbe: e.timeouts.EarlyRetrans >= 3,
-		Wheel:         e.Host.scene.wheel(),
-	}
-}
-
-// Timeouts are the settings the end's host had when the connection was established.
-func (e *End) Timeouts() kernel.Timeouts { return e.timeouts }
-
-func (s *scene) wheel() timing.Wheel { return timing.Wheel{HZ: s.running.HZ} }
-
 // note records a change of state.
 func (e *End) note(snapshot socket.Snapshot) {
 	if snapshot.State == e.seen {
@@ -172,26 +152,4 @@ func (s *scene) look() {
 			end.note(snapshot)
 		}
 	}
-}
-
-// settle waits until everything that crossed the wire so far is in the record.
-func (s *scene) settle(ctx context.Context) {
-	GinkgoHelper()
-	mustStage(s.lab.Wire().Sync(ctx))
-}
-
-// Wire is every segment of the connection that crossed a cable so far.
-func (c *Connection) Wire(ctx context.Context) *wire.Conversation {
-	GinkgoHelper()
-	return c.Client.Wire(ctx)
-}
-
-// Wire is every segment of the end's connection that crossed a cable so far.
-func (e *End) Wire(ctx context.Context) *wire.Conversation {
-	GinkgoHelper()
-	e.Host.scene.settle(ctx)
-	if e.Host.Name() == "client" {
-		return e.Host.scene.lab.Wire().Conversation(e.local, e.remote)
-	}
-	return e.Host.scene.lab.Wire().Conversation(e.remote, e.local)
 }

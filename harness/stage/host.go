@@ -1,6 +1,8 @@
 package stage
 
 import (
+	"context"
+	"errors"
 	"net/netip"
 	"strconv"
 	"time"
@@ -20,7 +22,8 @@ type Host struct {
 }
 
 // Name is "client" or "server", the host's name in the packets.
-func (h *Host) Name() string   { return h.lab.Name() }
+func (h *Host) Name() string { return h.lab.Name() }
+
 func (h *Host) String() string { return h.lab.Name() }
 
 // Address is the host's address in the spec's family.
@@ -105,12 +108,6 @@ func (h *Host) MoveToOtherAddress() time.Duration {
 func (h *Host) LeaveOtherAddress() time.Duration {
 	GinkgoHelper()
 	return h.fault(func() error { return h.lab.RemoveOtherAddress(h.lab.OtherAddress(h.scene.identity.Family)) })
-}
-
-// ForgetNeighbours empties the host's address resolution tables.
-func (h *Host) ForgetNeighbours() time.Duration {
-	GinkgoHelper()
-	return h.fault(h.lab.ForgetNeighbours)
 }
 
 // SetSysctl changes a sysctl of the host, for sockets made from now on and mostly for older ones.
@@ -215,4 +212,41 @@ func (h *Host) killEverything() {
 			end.Process.Kill()
 		}
 	}
+}
+
+// RebootListening is Reboot of a host whose service is up before its network is: no segment reaches
+// the host before a process listens on the lab's server port. The moment returned is when the
+// network is there.
+func (h *Host) RebootListening(ctx context.Context) time.Duration {
+	GinkgoHelper()
+	if h.scene.sabotaged("no-reboot") {
+		return mono.Now()
+	}
+	var paths []*Filter
+	for _, other := range h.scene.lab.Hosts() {
+		if other != h.lab {
+			paths = append(paths, h.scene.filter(h.scene.lab.Blackhole(other, h.lab, lab.All)))
+		}
+	}
+	h.Reboot()
+	h.StartProcess().Listen(ctx)
+	at := mono.Now()
+	for _, path := range paths {
+		path.Remove()
+	}
+	return at
+}
+
+// Has tells whether the host's kernel has a feature (kernel.Features), where a claim holds without
+// it and there is more to show with it.
+func (h *Host) Has(feature string) bool {
+	GinkgoHelper()
+	wanted, err := kernel.FeatureNamed(feature)
+	mustStage(err)
+	err = h.lab.Do(wanted.Probe)
+	if errors.Is(err, kernel.ErrNotSupported) {
+		return false
+	}
+	mustStage(err)
+	return true
 }

@@ -64,3 +64,29 @@ func matcher[T any](what string, matches func(T) bool) gomega.GomegaMatcher {
 	return gcustom.MakeMatcher(func(actual T) (bool, error) { return matches(actual), nil }).
 		WithTemplate("Expected\n  {{.Actual}}\n{{.To}} {{.Data}}", what)
 }
+
+// DeliverFill matches the reads that together returned the n bytes that Fill wrote, each in its
+// place.
+func DeliverFill(n int) gomega.GomegaMatcher {
+	return matcher(fmt.Sprintf("deliver the %d bytes that were written, in order", n), func(o Outcome) bool {
+		if o.Errno != 0 || o.N != n {
+			return false
+		}
+		for i := range o.Data {
+			if o.Data[i] != byte(i) { // Fill writes 0 to 255 over and over
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// OnRealClock are the windows with the slack that FallIn allows too: a machine may be slow to run a
+// timer that has expired.
+func OnRealClock(windows []timing.Window) []timing.Window {
+	var slack []timing.Window
+	for _, window := range windows {
+		slack = append(slack, window.Plus(RealClockSlack))
+	}
+	return slack
+}

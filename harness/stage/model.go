@@ -1,0 +1,105 @@
+package stage
+
+import (
+	"context"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+
+	"github.com/halfopen/halfopen/harness/kernel"
+	"github.com/halfopen/halfopen/harness/timing"
+	"github.com/halfopen/halfopen/harness/wire/match"
+)
+
+// Retransmission is the model of what this end does with a write that nobody acknowledges: its
+// host's settings, and its RTO as measured so far.
+func (e *End) Retransmission() timing.Retransmission {
+	GinkgoHelper()
+	return timing.Retransmission{
+		RTO:           e.Snapshot().Info.RTO,
+		RTOMax:        e.timeouts.RTOMax,
+		Retries2:      e.timeouts.Retries2,
+		TailLossProbe: e.timeouts.EarlyRetrans >= 3,
+		Wheel:         e.Host.scene.wheel(),
+	}
+}
+
+// ByTimeout describes the n-th retransmission, from 1, of the end's unanswered write that the
+// retransmission timer sent: where the model has a tail-loss probe, that is the copy before.
+func (e *End) ByTimeout(model timing.Retransmission, n int) match.Predicate {
+	if model.TailLossProbe {
+		n++
+	}
+	return match.Retransmission().From(e).Copy(n)
+}
+
+// Keepalive is the model of how this end finds a dead peer: by the options the spec has given its
+// socket, and else by its host's settings.
+func (e *End) Keepalive() timing.Keepalive {
+	model := timing.Keepalive{
+		Idle:        e.timeouts.KeepaliveTime,
+		Interval:    e.timeouts.KeepaliveInterval,
+		Count:       e.timeouts.KeepaliveProbes,
+		UserTimeout: e.userTimeout,
+		Wheel:       e.Host.scene.wheel(),
+	}
+	if own := e.keepalive; own != nil {
+		model.Idle, model.Interval, model.Count = own.Idle, own.Interval, own.Count
+	}
+	return model
+}
+
+// WaitOutKeepalive lets half as much time again go by as keepalive would need to find a dead peer
+// by the settings of the end's host, and returns how long that was.
+func (e *End) WaitOutKeepalive(ctx context.Context) time.Duration {
+	GinkgoHelper()
+	silence := e.Keepalive().Detection().Ceiling * 3 / 2
+	Elapse(ctx, silence)
+	return silence
+}
+
+// FinWait2 is the model of how long this end stays in FIN_WAIT2 once its process is gone: its host's
+// settings, and its RTO as measured so far, so ask before the death.
+func (e *End) FinWait2() timing.FinWait2 {
+	GinkgoHelper()
+	return timing.FinWait2{Timeout: e.timeouts.FinTimeout, RTO: e.Snapshot().Info.RTO, Wheel: e.Host.scene.wheel()}
+}
+
+// TimeWait is the model of how long this end stays in TIME_WAIT.
+func (e *End) TimeWait() timing.TimeWait { return timing.TimeWait{Wheel: e.Host.scene.wheel()} }
+
+// Handshake is the model of how a connect(2) on this host ends that nobody answers.
+func (h *Host) Handshake() timing.SYN {
+	GinkgoHelper()
+	timeouts := h.Timeouts()
+	return timing.SYN{
+		Retries: timeouts.SynRetries,
+		Linear:  timeouts.SynLinear,
+		RTOMax:  timeouts.RTOMax,
+		Wheel:   h.scene.wheel(),
+	}
+}
+
+// Resolution is the model of how the host resolves its neighbours' addresses.
+func (h *Host) Resolution() timing.Resolution {
+	GinkgoHelper()
+	var solicited, asked, interval int
+	mustStage(h.lab.Do(func() (err error) {
+		for name, value := range map[string]*int{"mcast_solicit": &solicited, "app_solicit": &asked, "retrans_time_ms": &interval} {
+			if *value, err = kernel.SysctlInt(h.neighbourSetting(name)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	return timing.Resolution{
+		Solicitations: solicited + asked,
+		Interval:      time.Duration(interval) * time.Millisecond,
+		Wheel:         h.scene.wheel(),
+	}
+}
+
+// Timeouts are the settings the end's host had when the connection was established.
+func (e *End) Timeouts() kernel.Timeouts { return e.timeouts }
+
+func (s *scene) wheel() timing.Wheel { return timing.Wheel{HZ: s.running.HZ} }

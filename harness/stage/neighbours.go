@@ -1,0 +1,43 @@
+package stage
+
+import (
+	"fmt"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+)
+
+// ForgetNeighbours empties the host's address resolution tables.
+func (h *Host) ForgetNeighbours() time.Duration {
+	GinkgoHelper()
+	return h.fault(h.lab.ForgetNeighbours)
+}
+
+// PinNeighbour keeps another host's MAC in this one's neighbour table for good, as if a router
+// stood between them that lives on when the other dies. It is for claims about TCP's own timeouts:
+// on one network address resolution fails too, within the time of the kernel's defaults, and puts
+// its EHOSTUNREACH in the place of ETIMEDOUT and its silence in the place of the segments.
+func (h *Host) PinNeighbour(other *Host) {
+	GinkgoHelper()
+	mustStage(h.lab.PinNeighbour(other.lab))
+}
+
+// TrustNeighbours makes the host believe for so long, from now on, that the neighbours it knows are
+// where they were, so that address resolution does not fail before. The kernel draws the time anew
+// for each table, between half and one and a half of what is set (neigh_rand_reach_time).
+func (h *Host) TrustNeighbours(least time.Duration) {
+	GinkgoHelper()
+	h.SetSysctl(h.neighbourSetting("base_reachable_time_ms"), int((2 * least).Milliseconds()))
+}
+
+// ResolveWithin makes address resolution fail after so long, unless it would sooner.
+func (h *Host) ResolveWithin(most time.Duration) {
+	GinkgoHelper()
+	resolution := h.Resolution()
+	interval := min(resolution.Interval, most/time.Duration(resolution.Solicitations))
+	h.SetSysctl(h.neighbourSetting("retrans_time_ms"), int(interval.Milliseconds()))
+}
+
+func (h *Host) neighbourSetting(name string) string {
+	return fmt.Sprintf("net.ipv%d.neigh.eth0.%s", h.scene.identity.Family, name)
+}

@@ -1,0 +1,141 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+
+	"github.com/halfopen/halfopen/harness/mono"
+	"github.com/halfopen/halfopen/harness/socket"
+	"github.com/halfopen/halfopen/harness/timing"
+	"github.com/halfopen/halfopen/harness/wire"
+	"github.com/halfopen/halfopen/harness/wire/match"
+)
+
+// Wire is every segment of the connection that crossed a cable so far.
+func (c *Connection) Wire(ctx context.Context) *wire.Conversation {
+	GinkgoHelper()
+	return c.Client.Wire(ctx)
+}
+
+// Wire is every segment of the end's connection that crossed a cable so far.
+func (e *End) Wire(ctx context.Context) *wire.Conversation {
+	GinkgoHelper()
+	e.Host.scene.settle(ctx)
+	if e.Host.Name() == "client" {
+		return e.Host.scene.lab.Wire().Conversation(e.local, e.remote)
+	}
+	return e.Host.scene.lab.Wire().Conversation(e.remote, e.local)
+}
+
+// WireTo is every segment that crossed a cable so far between the process's host and a listener,
+// where there is no connection whose Wire that would be.
+func (p *Process) WireTo(ctx context.Context, listener *Listener) *wire.Conversation {
+	GinkgoHelper()
+	p.host.scene.settle(ctx)
+	return p.host.scene.lab.Wire().Conversation(netip.AddrPortFrom(p.host.Address(), clientPort), listener.socket.Local())
+}
+
+// settle waits until everything that crossed the wire so far is in the record.
+func (s *scene) settle(ctx context.Context) {
+	GinkgoHelper()
+	mustStage(s.lab.Wire().Sync(ctx))
+}
+
+// Sees returns the first segment of the end's connection that the predicate describes: one that
+// has crossed already or comes soon.
+func (e *End) Sees(ctx context.Context, predicate match.Predicate) wire.Segment {
+	GinkgoHelper()
+	return e.SeesWithin(ctx, Soon, predicate)
+}
+
+// SeesWithin is Sees for a segment that takes its time, for so long at the most.
+func (e *End) SeesWithin(ctx context.Context, patience time.Duration, predicate match.Predicate) wire.Segment {
+	GinkgoHelper()
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	segment, err := e.Host.scene.lab.Wire().Await(ctx, func(s wire.Segment) bool {
+		return (s.Src == e.local && s.Dst == e.remote || s.Src == e.remote && s.Dst == e.local) && predicate.Matches(s)
+	})
+	if errors.Is(err, context.DeadlineExceeded) {
+		Fail(fmt.Sprintf("no such segment has crossed within %s: %s", patience, predicate))
+	}
+	mustStage(err)
+	return segment
+}
+
+// SeesByTimeout returns the n-th retransmission, from 1, of the end's unanswered write that the
+// retransmission timer sent, and waits for it as long as the model says that it takes.
+func (e *End) SeesByTimeout(ctx context.Context, model timing.Retransmission, n int) wire.Segment {
+	GinkgoHelper()
+	patience := Soon
+	for _, interval := range model.Intervals()[:n+1] {
+		patience += interval.Ceiling
+	}
+	return e.SeesWithin(ctx, patience, e.ByTimeout(model, n))
+}
+
+// Copies are the segments with data that the end has sent since a moment: what was written then,
+// and every copy of it, the tail-loss probe's included.
+func (e *End) Copies(ctx context.Context, since time.Duration) []wire.Segment {
+	GinkgoHelper()
+	var copies []wire.Segment
+	sent := match.Either(match.Data(), match.Retransmission()).From(e)
+	for _, segment := range e.Wire(ctx).Since(since).Segments() {
+		if sent.Matches(segment) {
+			copies = append(copies, segment)
+		}
+	}
+	return copies
+}
+
+// SeesCopies waits until what the end wrote at a moment has been sent again as often as there are
+// intervals, which say how long that may take, and returns the original and those copies.
+func (e *End) SeesCopies(ctx context.Context, written time.Duration, intervals []timing.Window) []wire.Segment {
+	GinkgoHelper()
+	patience := Soon
+	for _, interval := range intervals {
+		patience += interval.Ceiling
+	}
+	n := len(intervals)
+	e.SeesWithin(ctx, patience, match.Retransmission().From(e).After(written).
+		That(fmt.Sprintf("copy %d of its bytes", n), func(s wire.Segment) bool { return s.Copy == n }))
+	return e.Copies(ctx, written)[:n+1]
+}
+
+// LastReceived is when the last segment was delivered to the end: where keepalive's idle time
+// begins.
+func (e *End) LastReceived(ctx context.Context) (at time.Duration) {
+	GinkgoHelper()
+	for _, segment := range e.Wire(ctx).Segments() {
+		if segment.Dst == e.local && segment.Delivered {
+			at = segment.DeliveredAt
+		}
+	}
+	return at
+}
+
+// Acknowledged waits until all that the end has written is acknowledged, which must be soon, and
+// returns what its kernel thinks of the connection then. The kernel tells nobody, so it is asked
+// again, as in ReachesBy.
+func (e *End) Acknowledged(ctx context.Context) socket.Snapshot {
+	GinkgoHelper()
+	deadline, period := mono.Now()+Soon, time.Millisecond
+	for {
+		snapshot := e.Snapshot()
+		switch {
+		case snapshot.Info == nil:
+			Fail(fmt.Sprintf("the %s's socket is %s", e, snapshot.State))
+		case snapshot.SendQueue == 0:
+			return snapshot
+		case mono.Now() > deadline:
+			Fail(fmt.Sprintf("%d bytes that the %s wrote are still not acknowledged", snapshot.SendQueue, e))
+		}
+		Elapse(ctx, period)
+		period = min(2*period, 20*time.Millisecond)
+	}
+}
