@@ -79,7 +79,7 @@ func TestEverySpecFailsWhenItsBehaviourIsTakenAway(t *testing.T) {
 		}
 	}
 	_, err := runner.Run(t.Context(), jobs, runner.Options{
-		Profile: string(kernel.Scaled), Out: os.Getenv(stage.OutEnv), Procs: runner.DefaultProcs,
+		Profile: string(kernel.Scaled), Out: os.Getenv(stage.OutEnv), Procs: runner.DefaultProcs(),
 		Decided: func(job runner.Job, result report.SpecResult) {
 			t.Run(result.Claim+" under "+job.Sabotage, func(t *testing.T) {
 				switch result.Verdict {

@@ -6,9 +6,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -49,6 +51,10 @@ func (h *fromHere) make(ctx context.Context, folder string) (Image, error) {
 	return image, os.RemoveAll(tree)
 }
 
+// packageFile matches the names of packages with a part of a kernel. The kernel's own `make
+// bindeb-pkg` makes linux-image-RELEASE too, beside headers, libc and debug symbols.
+var packageFile = regexp.MustCompile(`^linux-(?:image|binary|modules|base)(?:-unsigned)?-(\d.*)$`)
+
 // local prepares what lies on this machine and says what state it is in: the kernel's hash, and name,
 // size and time of all else, so that an image is made anew when a kernel was built anew.
 func (p *puller) local(source Source) (*fromHere, error) {
@@ -60,15 +66,16 @@ func (p *puller) local(source Source) (*fromHere, error) {
 		if err != nil {
 			return nil, err
 		}
+		var releases []string
 		for _, deb := range debs {
 			name := filepath.Base(deb)
 			package_, rest, _ := strings.Cut(name, "_")
 			version, _, _ := strings.Cut(rest, "_")
-			// bindeb-pkg makes linux-image-RELEASE too, beside headers, libc and debug symbols.
-			if !slices.ContainsFunc([]string{"linux-image-", "linux-binary-", "linux-modules-", "linux-base-"}, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) ||
-				strings.Contains(package_, "-dbg") {
+			m := packageFile.FindStringSubmatch(package_)
+			if m == nil || strings.HasSuffix(package_, "-dbg") {
 				continue
 			}
+			releases = append(releases, strings.TrimSuffix(m[1], "-unsigned"))
 			sum, size, err := hashFile(deb)
 			if err != nil {
 				return nil, err
@@ -83,6 +90,9 @@ func (p *puller) local(source Source) (*fromHere, error) {
 		}
 		if h.debs == nil {
 			return nil, because(ErrNotKernel, "the folder %s has no package of a kernel (linux-image-*.deb)", source.Path)
+		}
+		if slices.Sort(releases); releases[0] != releases[len(releases)-1] {
+			return nil, because(ErrNotKernel, "the folder %s has packages of several kernels (%s): give a folder for each", source.Path, strings.Join(slices.Compact(releases), ", "))
 		}
 		h.origin.Path = source.Path
 
@@ -102,8 +112,12 @@ func (p *puller) local(source Source) (*fromHere, error) {
 		h.origin = Origin{SHA256: sum, Path: h.parts.kernel}
 		fmt.Fprintln(stamp, sum, h.parts.config)
 		folders := []string{h.parts.modules}
-		if h.parts.modules == "" {
-			folders = []string{filepath.Join(filepath.Dir(h.parts.kernel), "modules")}
+		if h.parts.modules == "" { // wherever modulesBeside may look
+			folders = nil
+			for _, pattern := range []string{"modules", "modules-*", "[0-9]*.[0-9]*", "lib/modules", "usr/lib/modules", "../lib/modules"} {
+				found, _ := filepath.Glob(filepath.Join(escapeGlob(filepath.Dir(h.parts.kernel)), pattern))
+				folders = append(folders, found...)
+			}
 		}
 		for _, folder := range folders {
 			stampFolder(stamp, folder)
@@ -116,7 +130,7 @@ func (p *puller) local(source Source) (*fromHere, error) {
 }
 
 // stampFolder notes name, size and time of every file; a folder that is not there has none.
-func stampFolder(stamp interface{ Write([]byte) (int, error) }, folder string) {
+func stampFolder(stamp io.Writer, folder string) {
 	_ = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return nil
@@ -156,15 +170,15 @@ func (p *puller) installed(release string) (parts, error) {
 	case !slices.Contains(releases, release):
 		return parts{}, because(ErrUnknown, "the kernel %s is not installed on this machine: there is %s", release, strings.Join(releases, ", "))
 	}
-	found1 := parts{kernel: kernels[release], modules: p.modulesInstalled(release)}
+	chosen := parts{kernel: kernels[release], modules: p.modulesInstalled(release)}
 	for _, config := range []string{"boot/config-" + release, "usr/lib/modules/" + release + "/config", "lib/modules/" + release + "/config"} {
 		path := filepath.Join(p.root, config)
 		if _, err := os.Stat(path); err == nil {
-			found1.config = path
+			chosen.config = path
 			break
 		}
 	}
-	return found1, nil
+	return chosen, nil
 }
 
 func (p *puller) modulesInstalled(release string) string {

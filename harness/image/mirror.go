@@ -21,8 +21,9 @@ const mirrorVariable = "HALFOPEN_MIRROR"
 const securityEnding = "-security"
 
 // places gives the addresses that may have a suite, the likeliest first. A mirror that was asked for
-// comes before what apt is configured with. Security suites live at another address: apt's entries
-// for such suites, or the mirror's sibling (/debian -> /debian-security).
+// is the only one used: whoever names it does not want another host to be asked. Security suites live
+// at another address: apt's entries for such suites, or the mirror's sibling (/debian ->
+// /debian-security).
 func (p *puller) places(suite string) ([]place, error) {
 	security := strings.HasSuffix(suite, securityEnding)
 	sources := aptSources(p.root)
@@ -58,8 +59,6 @@ func (p *puller) places(suite string) ([]place, error) {
 	case mirror != "" && security:
 		add(sibling(mirror), aptSource{})
 		add(mirror, aptSource{})
-		configured(exact)
-		configured(alike)
 	case mirror != "":
 		add(mirror, aptSource{})
 	default:

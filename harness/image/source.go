@@ -57,10 +57,12 @@ func Parse(name string) (Source, error) {
 
 	path, modules := name, ""
 	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		if at := strings.LastIndexByte(name, ','); at > 0 {
-			path, modules = name[:at], name[at+1:]
-			info, err = os.Stat(path)
+	for at := range name { // a path may have commas too: the first that follows a file is the one
+		if name[at] != ',' || !errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if file, e := os.Stat(name[:at]); e == nil && !file.IsDir() {
+			path, modules, info, err = name[:at], name[at+1:], file, nil
 		}
 	}
 	switch {

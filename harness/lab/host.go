@@ -119,7 +119,11 @@ func (h *Host) plugIn() error {
 	if err := h.carrierNoticed(); err != nil {
 		return err
 	}
-	for _, prefix := range []netip.Prefix{h.ipv4, h.ipv6} {
+	prefixes := []netip.Prefix{h.ipv4, h.ipv6}
+	if _, err := os.Stat("/proc/sys/net/ipv6"); errors.Is(err, os.ErrNotExist) {
+		prefixes = prefixes[:1] // a kernel without IPv6 has claims over IPv4 to prove
+	}
+	for _, prefix := range prefixes {
 		if err := h.addAddress(prefix); err != nil {
 			return err
 		}

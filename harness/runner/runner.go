@@ -28,10 +28,6 @@ import (
 	"github.com/halfopen/halfopen/harness/stage"
 )
 
-// DefaultProcs is how many specs run at once if nobody says otherwise. They wait nearly all the
-// time, so it does not depend on the number of processors.
-const DefaultProcs = 64
-
 // Job is one spec to run, under a sabotage if it is to be seen to fail.
 type Job struct {
 	Spec     stage.Spec

@@ -168,7 +168,7 @@ func (h *Host) Blackhole(to *Host, traffic lab.Traffic) *Filter {
 
 func (s *scene) filter(filter *lab.Filter, err error) *Filter {
 	GinkgoHelper()
-	mustStage(err)
+	s.mustStageWith(err, "nf_tables-bridge", "nf_tables-inet", "nf_tables-reject")
 	return &Filter{lab: filter}
 }
 

@@ -49,7 +49,7 @@ func pair(hosts kernel.Profile) (client, server *Host) {
 	GinkgoHelper()
 	s := newScene(hosts)
 	client, server = s.addHost("client"), s.addHost("server")
-	s.requireFeature(client)
+	s.requireFeatures(client)
 	send(Message{Staged: true})
 	return client, server
 }
@@ -73,7 +73,7 @@ func newScene(hosts kernel.Profile) *scene {
 	mustStage(err)
 	s := &scene{identity: id, claim: proved, profile: settings.profile, running: running, sabotage: settings.sabotage}
 	s.lab, err = lab.New(hosts)
-	mustStage(err)
+	s.mustStageWith(err, "net-namespace", "bridge", "packet-socket")
 	DeferCleanup(func(ctx SpecContext) { s.strike(ctx, settings.out) })
 	return s
 }
@@ -81,7 +81,7 @@ func newScene(hosts kernel.Profile) *scene {
 func (s *scene) addHost(name string) *Host {
 	GinkgoHelper()
 	host, err := s.lab.AddHost(name)
-	mustStage(err)
+	s.mustStageWith(err, "veth")
 	if s.sabotaged("timestamps-off") {
 		mustStage(host.SetSysctl("net.ipv4.tcp_timestamps", "0"))
 	}

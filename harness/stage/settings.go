@@ -17,6 +17,9 @@ const (
 	specEnv     = "HALFOPEN_SPEC"     // the full text of the one spec to run
 )
 
+// virtualClock is the value of ClockEnv in a guest whose time is its own instructions.
+const virtualClock = "virtual"
+
 type settings struct {
 	profile       kernel.Profile
 	out, sabotage string

@@ -40,15 +40,43 @@ func unsupported(sentence string) {
 	Skip(sentence)
 }
 
-// requireFeature holds the claim's feature against the running kernel.
-func (s *scene) requireFeature(on *Host) {
+// requireFeatures holds the claim's feature, and IPv6 for a spec over it, against the running kernel.
+func (s *scene) requireFeatures(on *Host) {
 	GinkgoHelper()
-	if s.claim.Feature == "" {
+	if s.claim.Feature != "" {
+		requireFeature(on.lab.Do(func() error { return s.check(s.claim.Feature) }))
+	}
+	if s.identity.Family == 6 {
+		requireFeature(on.lab.Do(func() error { return s.check("ipv6") }))
+	}
+}
+
+// mustStageWith is mustStage for what needs features of the kernel that a configuration can leave
+// out: without one of them the spec is unsupported, by the feature's name.
+func (s *scene) mustStageWith(err error, features ...string) {
+	GinkgoHelper()
+	if err == nil {
 		return
 	}
-	feature, err := kernel.FeatureNamed(s.claim.Feature)
-	mustStage(err)
-	err = on.lab.Do(func() error { return kernel.Check(feature, s.running) })
+	for _, feature := range features {
+		requireFeature(s.check(feature))
+	}
+	broken(err)
+}
+
+// check holds a feature against the kernel's release, in the namespace of the calling thread.
+func (s *scene) check(name string) error {
+	feature, err := kernel.FeatureNamed(name)
+	if err != nil {
+		return err
+	}
+	return kernel.Check(feature, s.running)
+}
+
+// requireFeature ends the spec if a check found that the kernel lacks a feature: as unsupported
+// where it may lack it, as failed where its release has it.
+func requireFeature(err error) {
+	GinkgoHelper()
 	var absent *kernel.Unsupported
 	var missing *kernel.Missing
 	switch {

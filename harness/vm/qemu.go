@@ -69,6 +69,8 @@ const (
 	initramfsFD = 5
 )
 
+func inherited(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
+
 // date is the guest's clock at its start, for ever the same.
 const date = "2026-01-01T00:00:00"
 
@@ -79,12 +81,11 @@ func (c Config) arguments(seed uint64) ([]string, error) {
 		"-m", strconv.Itoa(c.Memory) + "M",
 		"-smp", "1",
 		"-seed", strconv.FormatUint(uint64(uint32(seed)), 10),
-		"-add-fd", "fd=" + strconv.Itoa(consoleFD) + ",set=1",
-		"-add-fd", "fd=" + strconv.Itoa(messagesFD) + ",set=2",
-		"-chardev", "file,id=console,path=/dev/fdset/1",
-		"-chardev", "file,id=messages,path=/dev/fdset/2",
+		// Not -add-fd: QEMU truncates what it opens there, which a pipe refuses.
+		"-chardev", "file,id=console,path=" + inherited(consoleFD),
+		"-chardev", "file,id=messages,path=" + inherited(messagesFD),
 		"-serial", "chardev:console",
-		"-initrd", "/proc/self/fd/" + strconv.Itoa(initramfsFD),
+		"-initrd", inherited(initramfsFD),
 	}
 	boot, bus := c.Kernel.Path, "device"
 	switch {

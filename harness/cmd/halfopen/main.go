@@ -16,6 +16,7 @@ import (
 	"github.com/halfopen/halfopen/harness/process"
 	"github.com/halfopen/halfopen/harness/runner"
 	"github.com/halfopen/halfopen/harness/stage"
+	"github.com/halfopen/halfopen/harness/vm/guest"
 
 	_ "github.com/halfopen/halfopen/suites" // every story's specs
 )
@@ -32,6 +33,9 @@ type commands struct {
 }
 
 func main() {
+	if guest.Here() {
+		guest.Main(inGuest)
+	}
 	process.RunRole()
 	if stage.IsSpec() {
 		os.Exit(stage.RunSpec())
@@ -43,7 +47,7 @@ func run(args []string) int {
 	parser := kong.Must(&commands{},
 		kong.Name("halfopen"),
 		kong.Description("What a TCP connection does when the other end breaks, proved on a real Linux kernel."),
-		kong.Vars{"procs": strconv.Itoa(runner.DefaultProcs)},
+		kong.Vars{"procs": strconv.Itoa(runner.DefaultProcs())},
 	)
 	parsed, err := parser.Parse(args)
 	if err != nil {

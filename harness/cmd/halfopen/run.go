@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,12 +20,13 @@ import (
 
 type runCommand struct {
 	Names    []string `arg:"" optional:"" name:"story|claim" help:"Stories or claims to prove; all of them if none is named."`
-	Profile  string   `default:"scaled" enum:"scaled,defaults" help:"Timeouts: ${enum}. With the kernel's defaults a run on the wall clock takes hours."`
+	Profile  string   `default:"" enum:",scaled,defaults" help:"Timeouts: scaled (the default on the running kernel) or the kernel's defaults (the default with --kernel; on the wall clock they take hours)."`
 	Family   int      `default:"0" help:"4 or 6: one address family alone."`
 	Procs    int      `default:"${procs}" help:"How many specs run side by side."`
 	Out      string   `default:"halfopen-results" type:"path" help:"The folder for results.json, junit.xml and the packets."`
 	Sabotage string   `hidden:"" help:"Take a behaviour away behind the specs' backs (fixtures/claims.yaml lists the ways): the claims must fail."`
 	List     bool     `help:"List the claims and stop."`
+	guestFlags
 }
 
 // Run is called twice: outside, where it finds wrong usage and then hands over to the copy of the
@@ -47,6 +49,7 @@ func (c *runCommand) Run(ctx context.Context) error {
 	if _, known := catalogue.Sabotages()[c.Sabotage]; c.Sabotage != "" && !known {
 		return fmt.Errorf("there is no sabotage %q; fixtures/claims.yaml lists them", c.Sabotage)
 	}
+	c.Profile = cmp.Or(c.Profile, c.ownProfile())
 	if c.List {
 		list(chosen)
 		return nil
@@ -57,6 +60,9 @@ func (c *runCommand) Run(ctx context.Context) error {
 	}
 	if err := report.PrepareFolder(c.Out); err != nil {
 		return err
+	}
+	if c.Kernel != "" {
+		return c.proveInGuest(ctx, catalogue, plan)
 	}
 	if err := sandbox.Enter(sandbox.Options{}); err != nil {
 		return err

@@ -1,0 +1,247 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/halfopen/halfopen/harness/claim"
+	"github.com/halfopen/halfopen/harness/image"
+	"github.com/halfopen/halfopen/harness/kernel"
+	"github.com/halfopen/halfopen/harness/report"
+	"github.com/halfopen/halfopen/harness/runner"
+	"github.com/halfopen/halfopen/harness/vm"
+)
+
+// guestFlags choose the kernel to check and the machine it is checked in.
+type guestFlags struct {
+	Kernel string        `placeholder:"K" help:"Check this kernel in a virtual machine: debian:SERIES, installed, a file (with ,MODULES), a folder of .deb files."`
+	Clock  string        `default:"virtual" enum:"virtual,real" help:"With --kernel, the clock: ${enum}."`
+	Seed   uint64        `default:"1" help:"With --kernel, the seed of everything random in the guest."`
+	Append string        `placeholder:"PARAMETERS" help:"With --kernel, further parameters of the kernel."`
+	Memory int           `default:"512" help:"With --kernel, the guest's memory in MiB."`
+	Budget time.Duration `default:"10m" help:"With --kernel, how long the guest may take on the wall clock."`
+	Mirror string        `placeholder:"URL" help:"With --kernel debian:SERIES, the archive; apt's own if not given."`
+	Trace  bool          `hidden:"" help:"With --kernel, print the guest's console and what the guest cost."`
+}
+
+// ownProfile is the profile where none is asked for: a guest on the virtual clock does not mind how
+// long the kernel's own timeouts are.
+func (f guestFlags) ownProfile() string {
+	if f.Kernel != "" {
+		return string(kernel.Defaults)
+	}
+	return string(kernel.Scaled)
+}
+
+// labModules are the modules without which a lab has no cables, no firewall or no eyes. What they
+// need comes with them; a kernel that has one built in, or not at all, does without.
+var labModules = []string{
+	"virtio_mmio", "virtio_pci", "virtio_console",
+	"veth", "bridge", "af_packet", "inet_diag", "tcp_diag",
+	"nf_tables", "nf_tables_set", "nft_reject", "nft_reject_ipv4", "nft_reject_ipv6", "nft_reject_inet", "nft_numgen", "nft_counter", "nft_limit",
+	"nft_meta_bridge", "nft_reject_bridge", "nf_conntrack_bridge",
+}
+
+// guestProcs is how many specs run at once in a guest of so much memory (MiB). A spec takes up to
+// 30 MiB, its processes included, and on the virtual clock more of them at once win nothing: waiting
+// is free there.
+func guestProcs(wanted, memory int) int { return max(1, min(wanted, (memory-128)/32)) }
+
+// guestRun is one run in one guest.
+type guestRun struct {
+	flags    guestFlags
+	name     string // the kernel's, as it was given
+	job      guestJob
+	plan     []runner.Job
+	out      string
+	begun    func(guestBegun)
+	started  func(runner.Job)
+	decided  func(report.SpecResult)
+	console  func(string)
+	underway map[int]bool
+	results  []*report.SpecResult
+}
+
+// guestReport is what a run in a guest gives.
+type guestReport struct {
+	begun   guestBegun
+	seconds float64 // on the guest's clock
+	specs   []report.SpecResult
+	outcome vm.Outcome
+}
+
+// run boots the kernel and proves the plan in it. Specs that the guest could not decide are broken,
+// and say why; the error is for what is in the way of any result at all.
+func (g *guestRun) run(ctx context.Context) (guestReport, error) {
+	var r guestReport
+	boot, err := image.Pull(ctx, g.name, image.Options{Mirror: g.flags.Mirror})
+	if err != nil {
+		return r, err
+	}
+	for _, job := range g.plan {
+		g.job.Specs = append(g.job.Specs, job.Spec.Text)
+	}
+	encoded, err := json.Marshal(g.job)
+	if err != nil {
+		return r, err
+	}
+	config := vm.Config{
+		Kernel: vm.Kernel{Path: boot.Kernel, PVH: boot.PVH, BzImage: boot.BzImage},
+		Job:    encoded, Clock: g.job.Clock, Seed: g.flags.Seed, Append: g.flags.Append,
+		Memory: g.flags.Memory, Budget: g.flags.Budget,
+	}
+	for _, module := range boot.Load(labModules...) {
+		config.Kernel.Modules = append(config.Kernel.Modules, module.Path)
+	}
+	g.results, g.underway = make([]*report.SpecResult, len(g.plan)), map[int]bool{}
+	r.begun.Kernel.Release = boot.Release
+	r.outcome, err = vm.Run(ctx, config, vm.Watch{
+		Console: g.console,
+		Message: func(message []byte) error { return g.take(message, &r) },
+	})
+	switch {
+	case ctx.Err() != nil:
+		err = context.Cause(ctx)
+	case errors.Is(err, vm.ErrNoQEMU), errors.Is(err, vm.ErrNotStatic):
+		return r, err
+	case err != nil:
+		g.breakRest(err)
+		err = nil
+	case r.outcome.Code != 0:
+		g.breakRest(fmt.Errorf("the program in the guest ended with exit code %d: %s", r.outcome.Code, lastOf(r.outcome.Console)))
+	}
+	for _, result := range g.results {
+		if result != nil {
+			r.specs = append(r.specs, *result)
+		}
+	}
+	return r, err
+}
+
+// take takes one message of the guest.
+func (g *guestRun) take(message []byte, r *guestReport) error {
+	news, capture, err := decodeNews(message)
+	if err != nil {
+		return err
+	}
+	switch {
+	case news.Begun != nil:
+		r.begun = *news.Begun
+		g.begun(r.begun)
+	case news.Started != nil:
+		if *news.Started < 0 || *news.Started >= len(g.plan) {
+			return fmt.Errorf("the guest started spec %d, which it was not given", *news.Started)
+		}
+		g.underway[*news.Started] = true
+		g.started(g.plan[*news.Started])
+	case news.Decided != nil:
+		if news.Index < 0 || news.Index >= len(g.plan) {
+			return fmt.Errorf("the guest decided spec %d, which it was not given", news.Index)
+		}
+		return g.decide(news.Index, *news.Decided, capture)
+	case news.Done != nil:
+		r.seconds = news.Done.Seconds
+	}
+	return nil
+}
+
+func (g *guestRun) decide(index int, result report.SpecResult, capture []byte) error {
+	delete(g.underway, index)
+	if result.Rerun != "" {
+		result.Rerun += " --kernel " + g.name
+	}
+	g.results[index] = &result
+	g.decided(result)
+	if len(capture) == 0 {
+		return nil
+	}
+	// The name comes from inside the guest: no path of it may lead out of the folder.
+	return report.WriteFile(filepath.Join(g.out, filepath.Base(result.Pcapng)), capture)
+}
+
+// breakRest makes a result for each spec that the guest owes one.
+func (g *guestRun) breakRest(why error) {
+	for i, job := range g.plan {
+		if g.results[i] != nil {
+			continue
+		}
+		reason := "not begun when " + why.Error()
+		if g.underway[i] {
+			reason = "under way when " + why.Error()
+		}
+		_ = g.decide(i, report.SpecResult{
+			Claim: job.Spec.Claim, Case: job.Spec.Case, Family: job.Spec.Family, Text: job.Spec.Text,
+			Verdict: report.Broken, Reason: reason,
+		}, nil)
+	}
+}
+
+func lastOf(lines []string) string {
+	if len(lines) == 0 {
+		return "it said nothing"
+	}
+	return lines[len(lines)-1]
+}
+
+// proveInGuest is prove for a kernel that is booted for it.
+func (c *runCommand) proveInGuest(ctx context.Context, catalogue *claim.Catalogue, plan []runner.Job) error {
+	if err := clean(c.Out); err != nil {
+		return err
+	}
+	tty, width, color := report.Terminal(os.Stdout)
+	printer := report.New(os.Stdout, tty, width, color)
+	printer.Folder = c.Out
+	begun := false
+	begin := func(b guestBegun) {
+		begun = true
+		printer.Begin(fmt.Sprintf("Linux %s (HZ %d) in a guest on the %s clock, %s profile, %d specs",
+			b.Kernel.Release, b.Kernel.HZ, c.Clock, c.Profile, len(plan)), planned(catalogue, plan))
+	}
+	g := &guestRun{
+		flags: c.guestFlags, name: c.Kernel, plan: plan, out: c.Out,
+		job:     guestJob{Profile: c.Profile, Clock: vm.Clock(c.Clock), Sabotage: c.Sabotage, Procs: guestProcs(c.Procs, c.Memory)},
+		begun:   begin,
+		started: func(job runner.Job) { printer.Start(title(job.Spec)) },
+		decided: func(result report.SpecResult) {
+			if !begun {
+				begin(guestBegun{Kernel: report.Kernel{Release: "that did not boot"}})
+			}
+			printer.Done(result)
+		},
+		console: func(line string) {
+			if c.Trace {
+				fmt.Fprintln(os.Stderr, "|", line)
+			}
+		},
+	}
+	r, interrupted := g.run(ctx)
+	if interrupted != nil && !begun {
+		return interrupted
+	}
+	results := report.Results(catalogue, r.specs)
+	err := write(c.Out, catalogue, r.specs, report.Run{
+		Kernel: r.begun.Kernel, Clock: c.Clock, Profile: c.Profile, Family: c.Family,
+		Started: r.begun.Date, Seconds: r.seconds, Complete: interrupted == nil, Claims: results,
+	})
+	printer.Finish(report.Closing{Folder: c.Out, Seconds: r.seconds})
+	for _, line := range r.outcome.Trouble {
+		fmt.Println("the guest's kernel complained:", line)
+	}
+	if c.Trace {
+		o := r.outcome
+		fmt.Fprintf(os.Stderr, "| up after %.2f s of processor time (%.2f s guest), in all %.2f s of processor time, %.2f s wall, %.1f s guest, attempts %d\n",
+			o.UpCPU.Seconds(), o.Up.Seconds(), o.CPU.Seconds(), o.Wall.Seconds(), o.Lasted.Seconds(), o.Attempts)
+	}
+	if err := errors.Join(err, interrupted); err != nil {
+		return err
+	}
+	if code := report.ExitCode(results); code != 0 {
+		return verdictError(code)
+	}
+	return nil
+}

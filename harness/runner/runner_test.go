@@ -1,0 +1,84 @@
+package runner_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/halfopen/halfopen/harness/report"
+	"github.com/halfopen/halfopen/harness/runner"
+	"github.com/halfopen/halfopen/harness/stage"
+	"github.com/halfopen/halfopen/harness/suite"
+
+	_ "github.com/halfopen/halfopen/suites/processcrash"
+)
+
+func TestMain(m *testing.M) { suite.Main(m) }
+
+func jobs(t *testing.T, claim string) []runner.Job {
+	t.Helper()
+	var found []runner.Job
+	for _, spec := range stage.Specs() {
+		if spec.Claim == claim {
+			found = append(found, runner.Job{Spec: spec})
+		}
+	}
+	if len(found) == 0 {
+		t.Fatalf("no spec proves %s", claim)
+	}
+	return found
+}
+
+func TestResultsComeInTheOrderOfTheJobsAndEachIsToldOnce(t *testing.T) {
+	plan := append(jobs(t, "process-crash/survivor-stays-close-wait"), jobs(t, "process-crash/survivor-close-wait")...)
+	told := map[string]int{}
+	results, err := runner.Run(t.Context(), plan, runner.Options{
+		Profile: "scaled", Out: t.TempDir(), Procs: 8,
+		Decided: func(job runner.Job, _ report.SpecResult) { told[job.Spec.Text]++ },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, result := range results {
+		if result.Text != plan[i].Spec.Text || told[result.Text] != 1 || result.Verdict != report.Pass {
+			t.Errorf("result %d is %q, %s, told %d times", i, result.Text, result.Verdict, told[result.Text])
+		}
+	}
+}
+
+func TestAProcessThatEndsWithoutAResultIsBrokenWithItsLastWords(t *testing.T) {
+	results, err := runner.Run(t.Context(), []runner.Job{{Spec: stage.Spec{Text: "a spec that there is not"}}},
+		runner.Options{Profile: "scaled", Procs: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := results[0]; got.Verdict != report.Broken || !strings.Contains(got.Reason, "ended without a result") {
+		t.Errorf("%s: %s", got.Verdict, got.Reason)
+	}
+}
+
+func TestAProfileThatThereIsNotBreaksTheStage(t *testing.T) {
+	results, err := runner.Run(t.Context(), jobs(t, "process-crash/survivor-close-wait")[:1], runner.Options{Profile: "quick", Procs: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := results[0]; got.Verdict != report.Broken || !strings.Contains(got.Reason, `"quick"`) {
+		t.Errorf("%s: %s", got.Verdict, got.Reason)
+	}
+}
+
+func TestWhenTheContextEndsTheSpecsUnderWayAreEnded(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	began := time.Now()
+	results, err := runner.Run(ctx, jobs(t, "process-crash/survivor-stays-close-wait"), runner.Options{
+		Profile: "scaled", Procs: 8, Started: func(runner.Job) { cancel() },
+	})
+	if !errors.Is(err, context.Canceled) || len(results) != 0 {
+		t.Errorf("%d results, %v", len(results), err)
+	}
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("it took %s", took)
+	}
+}
