@@ -317,6 +317,14 @@ func TestConfiguration(t *testing.T) {
 			g.Expect(a.asked("off/")).To(BeZero())
 		}
 	})
+	t.Run("a mirror that was named is the only one asked", func(t *testing.T) {
+		a := newArchive(t)
+		o := a.options()
+		o.Mirror = "http://127.0.0.1:1/debian"
+		write(t, filepath.Join(o.root, "etc/apt/sources.list"), "deb "+a.server.URL+"/debian trixie-security main\n")
+		failing(t, "debian:6.12", o, ErrOffline)
+		NewWithT(t).Expect(a.asked("")).To(BeZero())
+	})
 	t.Run("a mirror in a folder", func(t *testing.T) {
 		a := newArchive(t)
 		a.suite("debian", "trixie", time.Time{}, []fakePackage{whole(cloud, "6.12.9-1")})

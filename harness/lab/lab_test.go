@@ -214,22 +214,26 @@ func namespaces(t *testing.T) map[string]int {
 	return spaces
 }
 
-// A lab of two hosts is to be up in under 20 ms.
+// BenchmarkPair prints how long a lab of two hosts takes to come up. The labs are closed at the end:
+// the kernel takes a namespace down in its own time and holds locks meanwhile that the next needs.
 func BenchmarkPair(b *testing.B) {
+	var labs []*lab.Lab
 	for b.Loop() {
 		l, err := lab.New(kernel.Scaled)
 		if err != nil {
 			b.Fatal(err)
 		}
+		labs = append(labs, l)
 		for _, name := range []string{"client", "server"} {
 			if _, err := l.AddHost(name); err != nil {
 				b.Fatal(err)
 			}
 		}
-		b.StopTimer()
+	}
+	b.StopTimer()
+	for _, l := range labs {
 		if err := l.Close(); err != nil {
-			b.Fatal(err)
+			b.Error(err)
 		}
-		b.StartTimer()
 	}
 }
