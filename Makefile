@@ -18,7 +18,7 @@ build:
 
 # The same specs by Ginkgo's own command.
 specs:
-	$(GO) tool ginkgo -r -p suites
+	$(GO) tool ginkgo -r --procs 24 suites
 
 # The figures of the README: whole runs, and how long a lab takes to come up.
 bench:
