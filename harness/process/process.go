@@ -184,11 +184,10 @@ func (p *Process) collect(options int) (unix.WaitStatus, error) {
 // reaped here.
 func (p *Process) receive() {
 	buffered := bufio.NewReader(p.control)
-	var failure error
 	for {
 		var a answer
-		if failure = readFrame(buffered, &a); failure != nil {
-			break
+		if err := readFrame(buffered, &a); err != nil {
+			break // the end of the channel, or of what can be understood
 		}
 		p.mu.Lock()
 		waiting := p.pending[a.ID]
@@ -207,8 +206,7 @@ func (p *Process) receive() {
 		// ends a process that lost the channel and lives.
 		_ = unix.Kill(p.pid, unix.SIGKILL)
 		if _, err := p.collect(0); err != nil {
-			failure = errors.Join(failure, err)
-			p.reaped = true
+			p.reaped = true // by somebody else: there is no status to tell
 		}
 	}
 	dead := p.died()

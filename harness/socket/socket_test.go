@@ -2,13 +2,10 @@ package socket_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
 	"runtime"
-	"syscall"
 	"testing"
 	"time"
 
@@ -18,39 +15,17 @@ import (
 
 	"github.com/halfopen/halfopen/harness/mono"
 	"github.com/halfopen/halfopen/harness/process"
+	"github.com/halfopen/halfopen/harness/sandbox"
 	"github.com/halfopen/halfopen/harness/socket"
 )
 
-// insideVariable marks a test binary that runs in namespaces of its own.
-const insideVariable = "HALFOPEN_TEST_INSIDE"
-
 func TestMain(m *testing.M) {
 	process.RunRole()
-	if os.Getuid() != 0 && os.Getenv(insideVariable) == "" {
-		os.Exit(runInside())
+	if err := sandbox.Enter(sandbox.Options{}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
 	}
 	os.Exit(m.Run())
-}
-
-// runInside runs this test binary as root of a new user namespace.
-func runInside() int {
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Env = append(os.Environ(), insideVariable+"=1")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET,
-		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
-	}
-	if err := cmd.Run(); err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
-			return exit.ExitCode()
-		}
-		fmt.Fprintln(os.Stderr, err)
-		return 2
-	}
-	return 0
 }
 
 var families = []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.IPv6Loopback()}

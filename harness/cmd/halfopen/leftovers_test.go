@@ -47,7 +47,7 @@ func gone(t *testing.T, executable string) {
 }
 
 // A run that is killed leaves nothing behind, whenever that is: no process, and no namespace (with
-// the devices in it). The user may have fewer namespaces than three killed runs make, so if they
+// the devices in it). The user may have fewer namespaces than two killed runs make, so if they
 // stayed, the last run could not set its stages.
 func TestSIGKILLLeavesNothingBehind(t *testing.T) {
 	halfopen := command(t)
@@ -55,7 +55,7 @@ func TestSIGKILLLeavesNothingBehind(t *testing.T) {
 	start := func(args ...string) *exec.Cmd {
 		args = append([]string{"run", "--out", out}, args...)
 		if os.Geteuid() == 0 {
-			return limited(t, halfopen, "max_net_namespaces", 400, args...)
+			return limited(t, halfopen, "max_net_namespaces", 600, args...)
 		}
 		return exec.Command(halfopen, args...)
 	}

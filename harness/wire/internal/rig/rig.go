@@ -10,34 +10,22 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"runtime"
-	"syscall"
 	"testing"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/halfopen/halfopen/harness/sandbox"
 )
 
-// Main runs the tests, in a user namespace of their own for an ordinary user.
+// Main runs the tests in namespaces of their own.
 func Main(m *testing.M) int {
-	if os.Geteuid() == 0 {
-		return m.Run()
+	if err := sandbox.Enter(sandbox.Options{}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
 	}
-	again := exec.Command("/proc/self/exe", os.Args[1:]...)
-	again.Stdin, again.Stdout, again.Stderr = os.Stdin, os.Stdout, os.Stderr
-	again.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET,
-		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
-		Pdeathsig:   syscall.SIGKILL,
-	}
-	runtime.LockOSThread() // Pdeathsig is of the thread
-	if err := again.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "the tests could not be run in a user namespace:", err)
-		return 1
-	}
-	return 0
+	return m.Run()
 }
 
 // Stack is one network namespace.
