@@ -1,7 +1,6 @@
 package suites
 
 import (
-	"os"
 	"slices"
 	"testing"
 
@@ -79,7 +78,7 @@ func TestEverySpecFailsWhenItsBehaviourIsTakenAway(t *testing.T) {
 		}
 	}
 	_, err := runner.Run(t.Context(), jobs, runner.Options{
-		Profile: string(kernel.Scaled), Out: os.Getenv(stage.OutEnv), Procs: runner.DefaultProcs(),
+		Profile: string(kernel.Scaled), Out: t.TempDir(), Procs: runner.DefaultProcs(),
 		Decided: func(job runner.Job, result report.SpecResult) {
 			t.Run(result.Claim+" under "+job.Sabotage, func(t *testing.T) {
 				switch result.Verdict {
