@@ -20,7 +20,7 @@ type SpecResult struct {
 	Observations []Observation `json:"observations,omitempty"`
 	Reason       string        `json:"reason,omitempty"`   // unless it passed: expected and seen, the missing feature, what broke; may have several lines
 	State        string        `json:"state,omitempty"`    // of the survivor's socket at the end: state, timer
-	Packets      []string      `json:"packets,omitempty"`  // the tail of the capture, one segment a line
+	Packets      []string      `json:"packets,omitempty"`  // the capture, a line a segment or a note; shortened, see Ladder
 	Pcapng       string        `json:"pcapng,omitempty"`   // the capture's file, relative to the results' folder
 	Location     string        `json:"location,omitempty"` // FILE:LINE of the spec or of the failed expectation
 	Rerun        string        `json:"rerun,omitempty"`    // the one command that runs just this spec again
@@ -55,12 +55,8 @@ func Merge(specs []SpecResult) Result {
 	for i, spec := range specs {
 		verdicts = append(verdicts, spec.Verdict)
 		merged.Seconds = max(merged.Seconds, round(spec.Seconds))
-		prefix := ""
-		if len(specs) > 1 {
-			prefix = caseKey(specs, i) + "."
-		}
 		for _, o := range spec.Observations {
-			merged.Observations[prefix+o.Name] = Value{o.Value, o.Unit}
+			merged.Observations[ObservationKey(specs, i, o.Name)] = Value{o.Value, o.Unit}
 		}
 		if reason := strings.TrimSpace(spec.Reason); reason != "" {
 			if len(specs) > 1 {
@@ -75,6 +71,15 @@ func Merge(specs []SpecResult) Result {
 	merged.Verdict = worst(verdicts)
 	merged.Reason = strings.Join(reasons, "\n")
 	return merged
+}
+
+// ObservationKey is the name that an observation of specs[i] has in their Result; specs are in the
+// order of their cases, as Ordered has them.
+func ObservationKey(specs []SpecResult, i int, name string) string {
+	if len(specs) == 1 {
+		return name
+	}
+	return caseKey(specs, i) + "." + name
 }
 
 // caseName is the case of specs[i], numbered where it has no name of its own.

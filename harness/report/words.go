@@ -22,22 +22,11 @@ func phrases(specs []SpecResult) string {
 		if q.Phrase == "" {
 			continue
 		}
-		var values []any
-		for _, spec := range specs {
-			for _, o := range spec.Observations {
-				if o.Name == q.Name {
-					values = append(values, o.Value)
-				}
-			}
-		}
+		values := valuesOf(q.Name, specs)
 		if len(values) == 0 {
 			continue
 		}
-		phrase := fmt.Sprintf(q.Phrase, spoken(q.Unit, values))
-		if q.Unit == Count && !slices.ContainsFunc(values, func(v any) bool { return v != 1 }) {
-			phrase = strings.TrimSuffix(phrase, "s")
-		}
-		said = append(said, phrase)
+		said = append(said, phraseOf(q, values))
 		if len(said) == spokenPhrases {
 			break
 		}
@@ -129,7 +118,7 @@ func details(cl claim.Claim, spec SpecResult) []string {
 	row("case", spec.Case)
 	row("seen", strings.TrimSpace(spec.Reason))
 	row("state", spec.State)
-	row("packets", strings.Join(spec.Packets, "\n"))
+	row("packets", strings.Join(Tail(spec.Packets), "\n"))
 	row("capture", spec.Pcapng)
 	row("spec", spec.Location)
 	row("again", spec.Rerun)

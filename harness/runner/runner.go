@@ -141,7 +141,7 @@ func (r *run) execute(ctx context.Context, job Job, staged func()) (*report.Spec
 	spec := exec.CommandContext(ctx, "/proc/self/exe")
 	// A spec's process lives for seconds and works for milliseconds: collecting garbage and
 	// spreading over the processors cost it a quarter more than they bring.
-	spec.Env = append(os.Environ(), "GOGC=off", "GOMAXPROCS=1")
+	spec.Env = append(os.Environ(), "GOGC=off", "GOMAXPROCS=1", "GODEBUG=asyncpreemptoff=1")
 	spec.Env = append(spec.Env, stage.Environment(job.Spec, r.options.Profile, r.options.Out, job.Sabotage)...)
 	spec.ExtraFiles = []*os.File{theirs} // descriptor 3, stage.ResultsFD
 	spec.Stdout, spec.Stderr = &output, &output

@@ -12,13 +12,26 @@ import (
 	"github.com/halfopen/halfopen/harness/report"
 )
 
-// tailOfPackets is how many of the last segments a failure shows.
-const tailOfPackets = 24
-
-// describeFailure adds what the spec's sockets and cables looked like when it failed, which its
+// describe adds what the spec's cables looked like, and its sockets too if it failed: what its
 // message cannot know.
-func (s *scene) describeFailure() {
-	var states, packets []string
+func (s *scene) describe(failed bool) {
+	var packets []string
+	for _, conversation := range s.lab.Wire().Conversations() {
+		packets = append(packets, strings.Split(strings.TrimSpace(conversation.String()), "\n")...)
+	}
+	seen := evidence{Packets: report.Ladder(packets)}
+	visibility := ReportEntryVisibilityNever
+	if failed {
+		seen.State, seen.Rerun = s.states(), s.rerun()
+		seen.Claim, seen.Sources = s.claim.Text, strings.Join(s.claim.Sources, ", ")
+		visibility = ReportEntryVisibilityFailureOrVerbose
+	}
+	AddReportEntry(evidenceEntry, seen, visibility)
+}
+
+// states says what the kernels think of the spec's sockets.
+func (s *scene) states() string {
+	var states []string
 	for _, end := range s.ends {
 		snapshot, err := end.Host.lab.Socket(end.local, end.remote)
 		if err != nil {
@@ -27,27 +40,18 @@ func (s *scene) describeFailure() {
 		}
 		states = append(states, fmt.Sprintf("%s: %s, timer %s", end, snapshot.State, snapshot.Timer))
 	}
-	for _, conversation := range s.lab.Wire().Conversations() {
-		packets = append(packets, strings.Split(strings.TrimSpace(conversation.String()), "\n")...)
-	}
-	if len(packets) > tailOfPackets {
-		packets = packets[len(packets)-tailOfPackets:]
-	}
-	AddReportEntry(evidenceEntry, evidence{
-		State: strings.Join(states, "; "), Packets: packets, Rerun: s.rerun(),
-		Claim: s.claim.Text, Sources: strings.Join(s.claim.Sources, ", "),
-	}, ReportEntryVisibilityFailureOrVerbose)
+	return strings.Join(states, "; ")
 }
 
-// evidence is what a failed spec leaves beside its message.
+// evidence is what a spec leaves beside its verdict; only the packets if it holds.
 type evidence struct {
 	Claim, Sources, State, Rerun string
-	Packets                      []string
+	Packets                      []string // as report.SpecResult has them
 }
 
 func (e evidence) String() string {
 	return fmt.Sprintf("claim: %s\nsources: %s\nstate: %s\npackets:\n  %s\nagain: %s",
-		e.Claim, e.Sources, e.State, strings.Join(e.Packets, "\n  "), e.Rerun)
+		e.Claim, e.Sources, e.State, strings.Join(report.Tail(e.Packets), "\n  "), e.Rerun)
 }
 
 // Result reads the result of a spec out of Ginkgo's report of it.

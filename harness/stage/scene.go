@@ -60,12 +60,8 @@ func newScene(hosts kernel.Profile) *scene {
 	format.UseStringerRepresentation = true // a failure says ESTABLISHED and not 1
 	id := Identify(CurrentSpecReport())
 	settings := environment()
-	catalogue, err := claim.Load()
+	proved, err := claimOf(id.Claim)
 	mustStage(err)
-	proved, known := catalogue.ByID(id.Claim)
-	if !known {
-		broken(fmt.Errorf("the spec proves %q, which is not in the catalogue of claims", id.Claim))
-	}
 	if proved.Profile != "" && proved.Profile != string(settings.profile) {
 		unsupported(fmt.Sprintf("proved with `--profile %s` alone", proved.Profile))
 	}
@@ -93,9 +89,7 @@ func (s *scene) strike(ctx context.Context, out string) {
 	GinkgoHelper()
 	err := s.lab.Wire().Sync(ctx)
 	failed := CurrentSpecReport().Failed()
-	if failed {
-		s.describeFailure()
-	}
+	s.describe(failed)
 	if out == "" && failed {
 		out = os.TempDir()
 	}

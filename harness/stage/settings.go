@@ -1,9 +1,12 @@
 package stage
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
+	"sync"
 
+	"github.com/halfopen/halfopen/harness/claim"
 	"github.com/halfopen/halfopen/harness/kernel"
 )
 
@@ -15,6 +18,7 @@ const (
 	ClockEnv    = "HALFOPEN_CLOCK"    // real (the default) or virtual, on which windows have no slack
 	SabotageEnv = "HALFOPEN_SABOTAGE" // takes a behaviour away, to see a spec fail
 	specEnv     = "HALFOPEN_SPEC"     // the full text of the one spec to run
+	claimEnv    = "HALFOPEN_CLAIM"    // the claim it proves, as JSON
 )
 
 // virtualClock is the value of ClockEnv in a guest whose time is its own instructions.
@@ -29,6 +33,41 @@ func environment() settings {
 	profile, err := kernel.ParseProfile(orDefault(os.Getenv(ProfileEnv), string(kernel.Scaled)))
 	mustStage(err)
 	return settings{profile: profile, out: os.Getenv(OutEnv), sabotage: os.Getenv(SabotageEnv)}
+}
+
+// catalogue is read once in each process that needs all of it.
+var catalogue = sync.OnceValues(claim.Load)
+
+// encodedClaim is the claim for the process that proves it: reading the whole catalogue there would
+// be a tenth of all that it computes.
+func encodedClaim(id string) string {
+	all, err := catalogue()
+	if err != nil {
+		return "" // the spec's process meets the same error and can tell it
+	}
+	proved, _ := all.ByID(id)
+	encoded, err := json.Marshal(proved)
+	if err != nil {
+		return ""
+	}
+	return string(encoded)
+}
+
+// claimOf is the claim of that ID: the one that the runner passed, or the catalogue's.
+func claimOf(id string) (claim.Claim, error) {
+	var proved claim.Claim
+	if err := json.Unmarshal([]byte(os.Getenv(claimEnv)), &proved); err == nil && proved.ID == id && id != "" {
+		return proved, nil
+	}
+	all, err := catalogue()
+	if err != nil {
+		return proved, err
+	}
+	proved, known := all.ByID(id)
+	if !known {
+		return proved, fmt.Errorf("the spec proves %q, which is not in the catalogue of claims", id)
+	}
+	return proved, nil
 }
 
 func orDefault(value, otherwise string) string {

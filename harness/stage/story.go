@@ -2,6 +2,7 @@ package stage
 
 import (
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 
@@ -22,9 +23,20 @@ func Story(name string, body func()) bool {
 	return Describe(name, func() {
 		for _, family := range []int{4, 6} {
 			label := familyLabel + strconv.Itoa(family)
+			if !concerned(name + " over " + label) {
+				continue
+			}
 			Context("over "+label, Label(label), body)
 		}
 	})
+}
+
+// concerned tells whether this process has anything to do with the specs whose text begins so. One
+// that runs a single spec does not build the others: Ginkgo's work on what it then skips would be a
+// third of all that the process computes.
+func concerned(text string) bool {
+	only := os.Getenv(specEnv)
+	return only == "" || strings.HasPrefix(only, text+" ")
 }
 
 // Claim decorates a spec with the claim it proves, by its ID in fixtures/claims.yaml.

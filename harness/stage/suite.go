@@ -52,6 +52,7 @@ func RunSpec() int {
 // Environment makes a process of this program run one spec.
 func Environment(spec Spec, profile, out, sabotage string) []string {
 	return []string{
+		claimEnv + "=" + encodedClaim(spec.Claim),
 		specEnv + "=" + spec.Text, ProfileEnv + "=" + profile, OutEnv + "=" + out, SabotageEnv + "=" + sabotage,
 	}
 }

@@ -14,11 +14,12 @@ const lastWords = 30
 
 // complaints are the lines with which a kernel says that something is wrong with it, in the order
 // in which they are looked for.
-var complaints = regexp.MustCompile(strings.Join([]string{
+// Compiled by whoever reads a console: the specs' own processes, which are the same program, do not.
+var complaints = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(strings.Join([]string{
 	`Kernel panic - not syncing`, `\bBUG: `, `\bOops: `, `general protection fault`, `kernel BUG at`,
 	`\bWARNING: CPU: `, `\bWARNING: .* at `, `blocked for more than \d+ seconds`, `rcu: INFO: .*stall`, `rcu_\w+ kthread .*starved`,
 	`soft lockup`, `unregister_netdevice: waiting`, `Out of memory: `, `page allocation failure`, `double fault`, `invalid opcode`,
-}, "|"))
+}, "|")) })
 
 // console keeps what a guest's serial console said.
 type console struct {
@@ -50,7 +51,7 @@ func (c *console) take(line string) {
 	if c.last = append(c.last, line); len(c.last) > lastWords {
 		c.last = c.last[1:]
 	}
-	if !complaints.MatchString(line) {
+	if !complaints().MatchString(line) {
 		return
 	}
 	c.trouble = append(c.trouble, line)

@@ -4,9 +4,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/halfopen/halfopen/harness/vm/guest"
 )
 
 // entry is one file of an initramfs.
@@ -87,6 +90,32 @@ func (a *archive) file(name string, mode uint32, path string) error {
 		return err
 	}
 	return a.add(entry{name: name, mode: unix.S_IFREG | mode, size: info.Size(), content: file})
+}
+
+// program adds the program that is PID 1, and the libraries it needs where its loader looks for them.
+func (a *archive) program(path string) error {
+	needed, err := libraries(path)
+	if err != nil {
+		return err
+	}
+	made := map[string]bool{}
+	for _, library := range needed {
+		folder := ""
+		for _, part := range strings.Split(strings.Trim(filepath.Dir(library), "/"), "/") {
+			folder = filepath.Join(folder, part)
+			if made[folder] {
+				continue
+			}
+			made[folder] = true
+			if err := a.directory(folder); err != nil {
+				return err
+			}
+		}
+		if err := a.file(strings.TrimPrefix(library, "/"), 0o755, library); err != nil {
+			return err
+		}
+	}
+	return a.file(strings.TrimPrefix(guest.InitFile, "/"), 0o755, path)
 }
 
 func (a *archive) close() error { return a.add(entry{name: "TRAILER!!!"}) }

@@ -34,9 +34,6 @@ func Run(ctx context.Context, config Config, watch Watch) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	if err := static(config.Binary); err != nil {
-		return Outcome{}, err
-	}
 	var outcome Outcome
 	for number := 1; ; number++ {
 		// A seed far from those that callers count up from one.
@@ -193,11 +190,10 @@ func pack(config Config, seed uint64) (_ *os.File, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(
-		a.bytes(strings.TrimPrefix(guest.PlanFile, "/"), encoded),
-		a.file(strings.TrimPrefix(guest.InitFile, "/"), 0o755, config.Binary),
-		a.close(),
-	); err != nil {
+	if err := a.program(config.Binary); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(a.bytes(strings.TrimPrefix(guest.PlanFile, "/"), encoded), a.close()); err != nil {
 		return nil, err
 	}
 	return file, nil

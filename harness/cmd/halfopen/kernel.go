@@ -59,6 +59,7 @@ type guestRun struct {
 	job      guestJob
 	plan     []runner.Job
 	out      string
+	images   image.Options // but for Mirror, which is the flags'
 	begun    func(guestBegun)
 	started  func(runner.Job)
 	decided  func(report.SpecResult)
@@ -73,13 +74,15 @@ type guestReport struct {
 	seconds float64 // on the guest's clock
 	specs   []report.SpecResult
 	outcome vm.Outcome
+	ended   error // why the guest did not decide all; nil if it did
 }
 
 // run boots the kernel and proves the plan in it. Specs that the guest could not decide are broken,
 // and say why; the error is for what is in the way of any result at all.
 func (g *guestRun) run(ctx context.Context) (guestReport, error) {
 	var r guestReport
-	boot, err := image.Pull(ctx, g.name, image.Options{Mirror: g.flags.Mirror})
+	g.images.Mirror = g.flags.Mirror
+	boot, err := image.Pull(ctx, g.name, g.images)
 	if err != nil {
 		return r, err
 	}
@@ -110,10 +113,12 @@ func (g *guestRun) run(ctx context.Context) (guestReport, error) {
 	case errors.Is(err, vm.ErrNoQEMU), errors.Is(err, vm.ErrNotStatic):
 		return r, err
 	case err != nil:
-		g.breakRest(err)
-		err = nil
+		r.ended, err = err, nil
 	case r.outcome.Code != 0:
-		g.breakRest(fmt.Errorf("the program in the guest ended with exit code %d: %s", r.outcome.Code, lastOf(r.outcome.Console)))
+		r.ended = fmt.Errorf("the program in the guest ended with exit code %d: %s", r.outcome.Code, lastOf(r.outcome.Console))
+	}
+	if r.ended != nil {
+		g.breakRest(r.ended)
 	}
 	for _, result := range g.results {
 		if result != nil {

@@ -29,7 +29,9 @@ const (
 )
 
 type commands struct {
-	Run runCommand `cmd:"" help:"Check the running kernel."`
+	Run     runCommand     `cmd:"" help:"Check the running kernel."`
+	Matrix  matrixCommand  `cmd:"" help:"Check several kernels in virtual machines and put them side by side."`
+	Kernels kernelsCommand `cmd:"" help:"The kernels that can be had by name: what is cached, what is gone."`
 }
 
 func main() {

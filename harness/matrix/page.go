@@ -1,0 +1,290 @@
+package matrix
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/halfopen/halfopen/harness/report"
+)
+
+//go:embed page.html.tmpl
+var pageTemplate string
+
+//go:embed page.css
+var pageCSS string
+
+//go:embed page.js
+var pageJS string
+
+// page is what page.html.tmpl is filled with.
+type page struct {
+	CSS     template.CSS
+	JS      template.JS
+	Title   string
+	Columns int // with the claims'
+	Kernels []pageKernel
+	Stories []pageStory
+	NotKept []reason
+	Data    pageData // for page.js
+}
+
+type pageKernel struct {
+	Kernel
+	Counts []pageCount
+}
+
+type pageCount struct {
+	Verdict report.Verdict
+	N       int
+}
+
+type pageStory struct {
+	Name, Title string
+	Claims      []pageRow
+}
+
+type pageRow struct {
+	Index    int // of pageData.Claims
+	ID, Name string
+	Text     string
+	Shows    string   // the observations of the headlines
+	Differs  []string // families over which some kernel differs: 4, 6
+	Families []string
+	Cells    []pageCell
+}
+
+type pageCell struct {
+	Kernel int
+	Label  string // for who does not see the cell
+	Lines  []pageLine
+}
+
+// pageLine is a verdict in a cell. Families is "4", "6", or "46" where both are alike.
+type pageLine struct {
+	Families string
+	Verdict  report.Verdict
+	Headline string
+	Differs  bool
+}
+
+// pageData is what the panel shows, as JSON inside the page. Its names are short because they are
+// repeated a few thousand times.
+type pageData struct {
+	Kernels  []dataKernel      `json:"kernels"`
+	Claims   []dataClaim       `json:"claims"`
+	Meanings map[string]string `json:"meanings"` // of observations, by name
+}
+
+type dataKernel struct {
+	Name    string `json:"name"`
+	Label   string `json:"label"`
+	Release string `json:"release"`
+	Problem string `json:"problem"`
+}
+
+type dataClaim struct {
+	ID      string                `json:"id"`
+	Text    string                `json:"text"`
+	Level   string                `json:"level"`
+	Sources []string              `json:"sources"`
+	Feature string                `json:"feature,omitempty"`
+	Since   string                `json:"since,omitempty"`
+	Cells   map[int][]*dataFamily `json:"cells"` // by kernel
+}
+
+type dataFamily struct {
+	Family  int            `json:"family"`
+	Verdict report.Verdict `json:"verdict"`
+	Left    int            `json:"left"` // the kernel it is compared with; -1: none
+	Differs []string       `json:"differs"`
+	Specs   []dataSpec     `json:"specs"`
+}
+
+type dataSpec struct {
+	Case         string            `json:"case"`
+	Text         string            `json:"text"`
+	Verdict      report.Verdict    `json:"verdict"`
+	Seconds      string            `json:"seconds"`
+	Reason       string            `json:"reason,omitempty"`
+	State        string            `json:"state,omitempty"`
+	Observations []dataObservation `json:"seen"`
+	Packets      []string          `json:"packets"`
+	Pcapng       string            `json:"pcapng,omitempty"`
+	Location     string            `json:"spec,omitempty"`
+	Rerun        string            `json:"again,omitempty"`
+}
+
+type dataObservation struct {
+	Name    string `json:"name"`
+	Value   string `json:"value"`
+	Differs bool   `json:"differs,omitempty"`
+}
+
+// HTML renders matrix.html: one file that holds all it needs.
+func (m *Matrix) HTML() ([]byte, error) {
+	parsed, err := template.New("page").Funcs(template.FuncMap{"glyph": glyph, "join": strings.Join}).Parse(pageTemplate)
+	if err != nil {
+		return nil, fmt.Errorf("matrix.html could not be made: %w", err)
+	}
+	var out bytes.Buffer
+	if err := parsed.Execute(&out, m.page()); err != nil {
+		return nil, fmt.Errorf("matrix.html could not be made: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// glyph is a verdict's shape, so that it is told by more than its colour.
+func glyph(v report.Verdict) string {
+	switch v {
+	case report.Pass:
+		return "✓"
+	case report.Fail:
+		return "✗"
+	case report.Broken:
+		return "!"
+	}
+	return "∅"
+}
+
+func (m *Matrix) page() page {
+	p := page{
+		CSS: template.CSS(pageCSS), JS: template.JS(pageJS),
+		Title: "halfopen: " + plural(len(m.Kernels), "kernel", "kernels"), NotKept: m.notKept(), Columns: 1 + len(m.Kernels),
+		Data: pageData{Kernels: []dataKernel{}, Claims: []dataClaim{}, Meanings: map[string]string{}},
+	}
+	for _, k := range m.Kernels {
+		counts := m.count(k.Name)
+		of := pageKernel{Kernel: k}
+		for _, v := range []report.Verdict{report.Pass, report.Fail, report.Broken, report.Unsupported} {
+			if counts[v] > 0 {
+				of.Counts = append(of.Counts, pageCount{v, counts[v]})
+			}
+		}
+		p.Kernels = append(p.Kernels, of)
+		p.Data.Kernels = append(p.Data.Kernels, dataKernel{k.Name, k.Label(), k.Release, k.Problem})
+	}
+	for _, q := range report.Quantities() {
+		p.Data.Meanings[q.Name] = q.Meaning
+	}
+	titles := map[string]string{}
+	for _, story := range m.catalogue.Stories() {
+		titles[story.Name] = story.Title
+	}
+	for i, rows := range m.claims() {
+		story := rows.claim.Story
+		if last := len(p.Stories) - 1; last < 0 || p.Stories[last].Name != story {
+			p.Stories = append(p.Stories, pageStory{Name: story, Title: titles[story]})
+		}
+		of := &p.Stories[len(p.Stories)-1]
+		of.Claims = append(of.Claims, m.pageRow(i, rows))
+		p.Data.Claims = append(p.Data.Claims, m.dataClaim(rows))
+	}
+	return p
+}
+
+func (m *Matrix) pageRow(index int, rows claimRows) pageRow {
+	_, name, _ := strings.Cut(rows.claim.ID, "/")
+	r := pageRow{Index: index, ID: rows.claim.ID, Name: name, Text: rows.claim.Text}
+	var shows []string
+	for _, row := range rows.rows {
+		family := fmt.Sprint(row.Family)
+		r.Families = append(r.Families, family)
+		for _, cell := range row.Cells {
+			if len(cell.Differs) > 0 {
+				r.Differs = include(r.Differs, family)
+			}
+		}
+	}
+	for i, k := range m.Kernels {
+		c := pageCell{Kernel: i}
+		for _, row := range rows.rows {
+			cell, there := row.Cells[k.Name]
+			if !there {
+				continue
+			}
+			if cell.Verdict == report.Pass && len(shows) == 0 {
+				shows = cell.names
+			}
+			c.Lines = append(c.Lines, pageLine{
+				Families: fmt.Sprint(row.Family), Verdict: cell.Verdict, Headline: cell.Headline, Differs: len(cell.Differs) > 0,
+			})
+		}
+		if len(c.Lines) == 2 && m.alike(k, rows.rows[0], rows.rows[1]) {
+			c.Lines = c.Lines[:1]
+			c.Lines[0].Families = "46"
+		}
+		c.Label = labelOf(k, rows.claim.ID, c.Lines)
+		r.Cells = append(r.Cells, c)
+	}
+	r.Shows = strings.Join(shows, ", ")
+	return r
+}
+
+// labelOf says a cell to who does not see it.
+func labelOf(k Kernel, id string, lines []pageLine) string {
+	label := id + " on " + k.Label() + ":"
+	for i, line := range lines {
+		if i > 0 {
+			label += ";"
+		}
+		if line.Families != "46" {
+			label += " IPv" + line.Families
+		}
+		label += " " + strings.TrimSpace(string(line.Verdict)+" "+line.Headline)
+		if line.Differs {
+			label += ", differs"
+		}
+	}
+	if len(lines) == 0 {
+		label += " not decided"
+	}
+	return label
+}
+
+func (m *Matrix) dataClaim(rows claimRows) dataClaim {
+	c := dataClaim{
+		ID: rows.claim.ID, Text: rows.claim.Text, Level: rows.claim.Level, Sources: rows.claim.Sources,
+		Feature: rows.claim.Feature, Since: rows.claim.Since, Cells: map[int][]*dataFamily{},
+	}
+	for i, k := range m.Kernels {
+		for _, row := range rows.rows {
+			cell, there := row.Cells[k.Name]
+			if !there {
+				continue
+			}
+			f := &dataFamily{Family: row.Family, Verdict: cell.Verdict, Left: m.left(*row, i), Differs: cell.Differs}
+			for n, spec := range cell.specs {
+				s := dataSpec{
+					Case: spec.Case, Text: spec.Text, Verdict: spec.Verdict,
+					Seconds: report.Value{Value: spec.Seconds, Unit: report.Seconds}.String(),
+					Reason:  strings.TrimSpace(spec.Reason), State: spec.State, Packets: spec.Packets,
+					Observations: []dataObservation{}, Location: spec.Location, Rerun: spec.Rerun,
+				}
+				if spec.Pcapng != "" {
+					s.Pcapng = path.Join(k.Folder, spec.Pcapng)
+				}
+				for _, o := range spec.Observations {
+					s.Observations = append(s.Observations, dataObservation{
+						Name: o.Name, Value: report.Value{Value: o.Value, Unit: o.Unit}.String(),
+						Differs: slices.Contains(cell.Differs, report.ObservationKey(cell.specs, n, o.Name)),
+					})
+				}
+				f.Specs = append(f.Specs, s)
+			}
+			c.Cells[i] = append(c.Cells[i], f)
+		}
+	}
+	return c
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
