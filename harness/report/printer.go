@@ -57,6 +57,7 @@ type Printer struct {
 	pending  strings.Builder // lines a terminal has not been shown yet
 	drawn    time.Time
 	redraw   *time.Timer
+	tick     *time.Timer
 	finished bool
 }
 
@@ -103,6 +104,19 @@ func (p *Printer) Begin(head string, plan []Planned) {
 	p.print(head)
 	p.print("")
 	p.show()
+	if p.tty {
+		p.tick = time.AfterFunc(time.Second, p.everySecond)
+	}
+}
+
+// everySecond keeps the clock of a terminal's progress line going where nothing is decided for long.
+func (p *Printer) everySecond() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.finished {
+		p.draw()
+		p.tick.Reset(time.Second)
+	}
 }
 
 // Start tells that a spec is running now; title is its SpecResult's Title.
@@ -153,11 +167,6 @@ func (p *Printer) decide(planned Planned, specs []SpecResult) {
 		said = fmt.Sprintf("(%d cases)", len(specs))
 	}
 	line := fmt.Sprintf("%-*s  IPv%d  %6s  %s", 8+p.idColumn, head, result.Family, saySeconds(result.Seconds), said)
-	if p.tty {
-		line = cut(line, p.width())
-	} else {
-		line = cut(line, 240)
-	}
 	p.print(p.paint(result.Verdict, string(result.Verdict)) + strings.TrimPrefix(strings.TrimRight(line, " "), string(result.Verdict)))
 
 	if result.Verdict != Fail && result.Verdict != Broken {

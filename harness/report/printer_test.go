@@ -150,7 +150,7 @@ func TestATerminalIsRedrawnTenTimesASecondAtMost(t *testing.T) {
 	p.Done(SpecResult{Claim: "cable/link-down-up", Family: 4, Verdict: Pass, Seconds: 1.5, Observations: []Observation{seen("delivered_after", 0.4)}})
 	p.Finish(Closing{Seconds: 1.1})
 	all := frames(out.String())
-	g.Expect(all[2]).To(HavePrefix("pass    cable/link-down-up  IPv4  1.50 s  delivered after 4…\n1/1 decided"))
+	g.Expect(all[2]).To(HavePrefix("pass    cable/link-down-up  IPv4  1.50 s  delivered after 400 ms\n1/1 decided"))
 	g.Expect(all[len(all)-1]).To(HaveSuffix("every claim holds or is unsupported: 1 pass in 1.10 s\n"))
 }
 

@@ -14,12 +14,13 @@ const Schema = "halfopen.results/v1"
 type Run struct {
 	Schema   string   `json:"schema"`
 	Kernel   Kernel   `json:"kernel"`
-	Clock    string   `json:"clock"`            // "real" or "virtual"
-	Profile  string   `json:"profile"`          // "scaled" or "defaults"
-	Family   int      `json:"family,omitempty"` // 4 or 6 if only that family was run
-	Started  string   `json:"started"`          // RFC 3339 in UTC, see Stamp
-	Seconds  float64  `json:"seconds"`          // how long the run took
-	Complete bool     `json:"complete"`         // false: interrupted, claims are missing
+	Clock    string   `json:"clock"`              // "real" or "virtual"
+	Profile  string   `json:"profile"`            // "scaled" or "defaults"
+	Family   int      `json:"family,omitempty"`   // 4 or 6 if only that family was run
+	Sabotage string   `json:"sabotage,omitempty"` // what was taken away behind the specs' backs: then a fail says nothing of the kernel
+	Started  string   `json:"started"`            // RFC 3339 in UTC, see Stamp
+	Seconds  float64  `json:"seconds"`            // how long the run took
+	Complete bool     `json:"complete"`           // false: interrupted, claims are missing
 	Claims   []Result `json:"claims"`
 }
 

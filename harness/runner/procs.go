@@ -3,6 +3,8 @@ package runner
 import (
 	"fmt"
 	"os"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -12,16 +14,24 @@ const (
 	mostProcs = 128
 	// specMemory is what a spec's process and the processes on its two hosts take, 7 MB each, rounded up.
 	specMemory = 24 << 20
+	// specFiles are the descriptors the runner holds for a spec: two pipes and a pidfd.
+	specFiles = 4
+	// ownFiles are those it holds for itself.
+	ownFiles = 32
 )
 
 // DefaultProcs is how many specs run at once if nobody says otherwise: so many that the machine
-// keeps half of the memory it has to spare.
+// keeps half of the memory it has to spare, and that the descriptors suffice.
 func DefaultProcs() int {
-	available, err := availableMemory()
-	if err != nil {
-		return mostProcs
+	procs := mostProcs
+	if available, err := availableMemory(); err == nil {
+		procs = min(procs, available/2/specMemory)
 	}
-	return max(1, min(mostProcs, available/2/specMemory))
+	var files unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err == nil && files.Cur < mostProcs*specFiles+ownFiles {
+		procs = min(procs, (int(files.Cur)-ownFiles)/specFiles)
+	}
+	return max(1, procs)
 }
 
 // availableMemory is MemAvailable of proc_meminfo(5), in bytes.

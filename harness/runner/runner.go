@@ -186,8 +186,20 @@ func read(messages io.Reader, staged func()) (result *report.SpecResult, err err
 	}
 }
 
-// lastWords are the last lines of a process's output, enough to see why it ended.
+// lastWords are the first and the last lines of what a process said, without Ginkgo's own: a crash
+// of the Go runtime says what it was at the beginning, everything else at the end.
 func lastWords(output string) string {
-	lines := strings.Split(strings.TrimSpace(output), "\n")
-	return strings.Join(lines[max(0, len(lines)-6):], " | ")
+	var lines []string
+	for _, line := range strings.Split(output, "\n") {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "[") {
+			lines = append(lines, line)
+		}
+	}
+	if len(lines) > 4 {
+		lines = append(lines[:2:2], lines[len(lines)-2:]...)
+	}
+	if len(lines) == 0 {
+		return "none"
+	}
+	return strings.Join(lines, " | ")
 }

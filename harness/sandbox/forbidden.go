@@ -1,9 +1,12 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // Forbidden says that the system refuses the namespaces, which knob does, and how to allow them.
@@ -26,6 +29,8 @@ var knobs = []struct {
 	{"/proc/sys/kernel/unprivileged_userns_clone", "0", "sudo sysctl kernel.unprivileged_userns_clone=1"},
 	{"/proc/sys/user/max_user_namespaces", "0", "sudo sysctl user.max_user_namespaces=10000"},
 	{"/proc/sys/user/max_net_namespaces", "0", "sudo sysctl user.max_net_namespaces=10000"},
+	{"/proc/sys/user/max_pid_namespaces", "0", "sudo sysctl user.max_pid_namespaces=10000"},
+	{"/proc/sys/user/max_mnt_namespaces", "0", "sudo sysctl user.max_mnt_namespaces=10000"},
 	{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1", "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0"},
 }
 
@@ -39,6 +44,13 @@ func forbidden(err error) *Forbidden {
 		return &Forbidden{
 			Why:  fmt.Sprintf("%s is %s", name, knob.forbids),
 			Cure: fmt.Sprintf("allow them with `%s`, or run as root", knob.cure),
+			Err:  err,
+		}
+	}
+	if errors.Is(err, unix.ENOSPC) {
+		return &Forbidden{
+			Why:  "all that the user may have are in use, or they are nested too deep",
+			Cure: "raise the limits with `sudo sysctl user.max_user_namespaces=10000 user.max_net_namespaces=10000`",
 			Err:  err,
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"syscall"
 
@@ -94,6 +95,8 @@ func reexecute(options Options) (code int, err error) {
 		return 0, fmt.Errorf("cannot wait for the program inside its namespaces: %w", err)
 	}
 	if status := inside.ProcessState.Sys().(syscall.WaitStatus); status.Signaled() {
+		fmt.Fprintf(os.Stderr, "%s: the program inside its namespaces was ended by %s before it could finish\n",
+			filepath.Base(os.Args[0]), unix.SignalName(status.Signal()))
 		return 128 + int(status.Signal()), nil
 	}
 	return inside.ProcessState.ExitCode(), nil

@@ -16,11 +16,13 @@ const (
 	Keepalive
 	TimeWaitTimer
 	Persist
+	DelayedACK // told by 7.3; 6.12 and older tell none while an acknowledgement is held back
 )
 
-// String names the kind in words: "none", "retransmission", "keepalive", "TIME-WAIT", "persist".
+// String names the kind in words: "none", "retransmission", "keepalive", "TIME-WAIT", "persist",
+// "delayed ACK".
 func (k TimerKind) String() string {
-	names := [...]string{"none", "retransmission", "keepalive", "TIME-WAIT", "persist"}
+	names := [...]string{"none", "retransmission", "keepalive", "TIME-WAIT", "persist", "delayed ACK"}
 	if int(k) < len(names) {
 		return names[k]
 	}

@@ -3,6 +3,7 @@ package stage
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,6 +67,11 @@ func Result(r types.SpecReport) report.SpecResult {
 	for _, entry := range r.ReportEntries {
 		switch value := entry.GetRawValue().(type) {
 		case report.Observation:
+			if slices.ContainsFunc(result.Observations, func(o report.Observation) bool { return o.Name == value.Name }) {
+				isBroken = true
+				r.Failure.Message = fmt.Sprintf("the spec observes %s twice, and one would be lost", value.Name)
+				r.State = types.SpecStateFailed
+			}
 			result.Observations = append(result.Observations, value)
 		case evidence:
 			result.State, result.Packets, result.Rerun = value.State, value.Packets, value.Rerun
@@ -100,7 +106,12 @@ func Result(r types.SpecReport) report.SpecResult {
 	return result
 }
 
-// shortPath is the file and its folder: what somebody needs to find it in the source.
+// shortPath is a file's path from the top of the source on.
 func shortPath(file string) string {
-	return filepath.Join(filepath.Base(filepath.Dir(file)), filepath.Base(file))
+	for _, top := range []string{"/suites/", "/harness/"} {
+		if i := strings.LastIndex(file, top); i >= 0 {
+			return file[i+1:]
+		}
+	}
+	return filepath.Base(file)
 }

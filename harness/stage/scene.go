@@ -90,13 +90,17 @@ func (s *scene) strike(ctx context.Context, out string) {
 	err := s.lab.Wire().Sync(ctx)
 	failed := CurrentSpecReport().Failed()
 	s.describe(failed)
-	if out == "" && failed {
-		out = os.TempDir()
-	}
-	if out != "" {
-		file := s.identity.FileName() + ".pcapng"
+	s.lab.Note("the spec ends")
+	file := s.identity.FileName() + ".pcapng"
+	switch {
+	case out != "":
 		err = errors.Join(err, s.record(filepath.Join(out, file)))
 		AddReportEntry(pcapngEntry, file, ReportEntryVisibilityNever)
+	case failed:
+		folder, tempErr := os.MkdirTemp("", "halfopen-")
+		path := filepath.Join(folder, file)
+		err = errors.Join(err, tempErr, s.record(path))
+		AddReportEntry("packets", path)
 	}
 	mustStage(errors.Join(err, s.lab.Close()))
 }

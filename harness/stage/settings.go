@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/halfopen/halfopen/harness/claim"
@@ -79,5 +81,19 @@ func orDefault(value, otherwise string) string {
 
 // rerun is the command that runs just this claim again.
 func (s *scene) rerun() string {
-	return fmt.Sprintf("go run ./harness/cmd/halfopen run %s --family %d --profile %s", s.claim.ID, s.identity.Family, s.profile)
+	command := fmt.Sprintf("%s run %s --family %d --profile %s", program(), s.claim.ID, s.identity.Family, s.profile)
+	if s.sabotage != "" {
+		command += " --sabotage " + s.sabotage
+	}
+	return command
+}
+
+// program is how the reader runs this program: by the name of the command that is running, or from
+// the checkout where it is a test or was built by `go run` and is gone when it ends.
+func program() string {
+	path, err := os.Executable()
+	if err != nil || filepath.Base(path) != "halfopen" || strings.Contains(path, "go-build") {
+		return "go run ./harness/cmd/halfopen"
+	}
+	return path
 }

@@ -15,11 +15,13 @@ const lastWords = 30
 // complaints are the lines with which a kernel says that something is wrong with it, in the order
 // in which they are looked for.
 // Compiled by whoever reads a console: the specs' own processes, which are the same program, do not.
-var complaints = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(strings.Join([]string{
-	`Kernel panic - not syncing`, `\bBUG: `, `\bOops: `, `general protection fault`, `kernel BUG at`,
-	`\bWARNING: CPU: `, `\bWARNING: .* at `, `blocked for more than \d+ seconds`, `rcu: INFO: .*stall`, `rcu_\w+ kthread .*starved`,
-	`soft lockup`, `unregister_netdevice: waiting`, `Out of memory: `, `page allocation failure`, `double fault`, `invalid opcode`,
-}, "|")) })
+var complaints = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(strings.Join([]string{
+		`Kernel panic - not syncing`, `\bBUG: `, `\bOops: `, `general protection fault`, `kernel BUG at`,
+		`\bWARNING: CPU: `, `\bWARNING: .* at `, `blocked for more than \d+ seconds`, `rcu: INFO: .*stall`, `rcu_\w+ kthread .*starved`,
+		`soft lockup`, `unregister_netdevice: waiting`, `Out of memory: `, `page allocation failure`, `double fault`, `invalid opcode`,
+	}, "|"))
+})
 
 // console keeps what a guest's serial console said.
 type console struct {
@@ -56,7 +58,7 @@ func (c *console) take(line string) {
 	}
 	c.trouble = append(c.trouble, line)
 	c.panicked = c.panicked || strings.Contains(line, "Kernel panic")
-	c.memory = c.memory || strings.Contains(line, "Out of memory") || strings.Contains(line, "out of memory")
+	c.memory = c.memory || strings.Contains(line, "Out of memory") || strings.Contains(line, "deadlocked on memory")
 }
 
 // said is what was kept: the last lines and those on which the kernel complained.

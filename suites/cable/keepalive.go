@@ -15,6 +15,7 @@ var _ = Story("cable", func() {
 		Claim("cable/keepalive-probes"), SpecPriority(3), func(ctx SpecContext) {
 			client, server := Pair(ctx)
 			broken, survivor := Connect(ctx, client, server).Split(ServerBreaks)
+			survivor.Host.PinNeighbour(broken.Host) // else address resolution fails before the first probe
 			idleSince := survivor.KeepAlive(ctx)
 			windows := survivor.Keepalive().Probes()
 
@@ -63,6 +64,7 @@ var _ = Story("cable", func() {
 		Claim("cable/keepalive-silence-ends"), SpecPriority(4), func(ctx SpecContext) {
 			client, server := Pair(ctx)
 			broken, survivor := Connect(ctx, client, server).Split(ServerBreaks)
+			survivor.Host.PinNeighbour(broken.Host) // else address resolution fails before the first probe
 			idleSince := survivor.KeepAlive(ctx)
 			model := survivor.Keepalive()
 			reading := survivor.StartRead()

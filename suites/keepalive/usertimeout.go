@@ -46,7 +46,7 @@ var _ = Story("keepalive", func() {
 				}
 				Observe("user_timeout", row.userTimeout)
 				Observe("keepalive_probes", row.count)
-				Observe("probes", row.probes)
+				Observe("probes", len(probe.In(since)))
 				Observe("detected_after", outcome.At-asked)
 			})
 	}

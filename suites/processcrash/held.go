@@ -62,8 +62,8 @@ var _ = Story("process-crash", func() {
 			fin := survivor.Sees(ctx, FIN().From(broken).Delivered())
 			Expect(fin.At - exit).To(FallIn(timing.Death()))
 			Observe("silent_for", exit-death.At)
-			Observe("fin_after", fin.At-death.At)
-			Observe("eof_after", outcome.At-death.At)
+			Observe("fin_after", fin.At-exit)
+			Observe("eof_after", outcome.At-exit)
 		})
 
 	ItOnEitherSide("cannot be told from a healthy process that has nothing to say",

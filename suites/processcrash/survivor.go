@@ -31,8 +31,9 @@ var _ = Story("process-crash", func() {
 
 			broken.Process.Kill()
 
-			survivor.Sees(ctx, FIN().From(broken).Delivered())
+			fin := survivor.Sees(ctx, FIN().From(broken).Delivered())
 			survivor.Reaches(ctx, socket.CloseWait)
+			survivor.Sees(ctx, ACK().From(survivor).After(fin.At)) // which may be held back by a timer
 			now := survivor.Snapshot()
 			Expect(now.State).To(Equal(socket.CloseWait))
 			Expect(now.Orphaned()).To(BeFalse(), "the survivor's process still holds it")

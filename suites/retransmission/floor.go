@@ -31,9 +31,8 @@ var _ = Story("retransmission", func() {
 
 			conn.Client.Host.Blackhole(server, lab.All)
 			conn.Server.Host.Blackhole(client, lab.All)
-			expectFloor(ctx, conn.Client, low)
 			expectFloor(ctx, conn.Server, high)
-			Observe("rto_min", low)
+			observeFloor(expectFloor(ctx, conn.Client, low))
 		})
 
 	It("takes the route's floor, although system and socket have their own",
@@ -50,14 +49,24 @@ var _ = Story("retransmission", func() {
 			}
 
 			conn.Client.Host.Blackhole(server, lab.All)
-			expectFloor(ctx, conn.Client, low)
-			Observe("rto_min", low)
+			observeFloor(expectFloor(ctx, conn.Client, low))
 		})
 })
 
+// floorSeen is what a floor of the retransmission timeout led to.
+type floorSeen struct{ floor, rto, rtt, firstCopy time.Duration }
+
+func observeFloor(seen floorSeen) {
+	GinkgoHelper()
+	Observe("rto_min", seen.floor)
+	Observe("rto", seen.rto)
+	Observe("rtt", seen.rtt)
+	Observe("first_retransmission_after", seen.firstCopy)
+}
+
 // expectFloor expects a timeout of the round trip and the floor: of a round trip so short, the
 // variance is below any floor.
-func expectFloor(ctx SpecContext, writer *End, floor time.Duration) {
+func expectFloor(ctx SpecContext, writer *End, floor time.Duration) floorSeen {
 	GinkgoHelper()
 	model := writer.Retransmission()
 	info := writer.Snapshot().Info
@@ -66,7 +75,5 @@ func expectFloor(ctx SpecContext, writer *End, floor time.Duration) {
 	written := writer.Write(ctx, "are you there?")
 	copies := writer.SeesCopies(ctx, written, model.Intervals()[:1])
 	Expect(copies).To(Gaps(OnRealClock(model.Intervals()[:1])...))
-	Observe("rto", info.RTO)
-	Observe("rtt", info.SRTT)
-	Observe("first_retransmission_after", copies[1].At-copies[0].At)
+	return floorSeen{floor: floor, rto: info.RTO, rtt: info.SRTT, firstCopy: copies[1].At - copies[0].At}
 }

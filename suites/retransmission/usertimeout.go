@@ -8,7 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/halfopen/halfopen/harness/lab"
-	"github.com/halfopen/halfopen/harness/mono"
 	"github.com/halfopen/halfopen/harness/process"
 	. "github.com/halfopen/halfopen/harness/stage"
 	. "github.com/halfopen/halfopen/harness/wire/match"
@@ -69,19 +68,22 @@ func expectConnectGivenUp(ctx SpecContext, client, server *Host, userTimeout tim
 	listener := server.StartProcess().Listen(ctx)
 	caller := client.StartProcess()
 
+	client.PinNeighbour(server) // so that the SYN leaves when the clock starts, with tcp_connect
 	client.Blackhole(server, lab.SYNs)
-	began := mono.Now()
 	_, outcome := caller.TryDial(ctx, listener, model.Abort().Ceiling+Soon,
 		process.SockOpt(unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(userTimeout.Milliseconds())))
 
 	Expect(outcome).To(FailWith(unix.ETIMEDOUT))
+	connecting := caller.WireTo(ctx, listener)
+	Expect(connecting).To(ShowInOrder(SYN().From(client)))
+	began := connecting.Segments()[0].At
 	Expect(outcome.At - began).To(FallIn(model.Abort()))
 	sends := model.Sends()
 	syns := []Predicate{SYN().From(client).Lost()}
 	for range sends[1:] {
 		syns = append(syns, Retransmission().From(client).Lost())
 	}
-	Expect(caller.WireTo(ctx, listener)).To(ShowExactly(syns...))
+	Expect(connecting).To(ShowExactly(syns...))
 	Observe("aborted_after", outcome.At-began)
 	Observe("errno", unix.ErrnoName(outcome.Errno))
 	Observe("user_timeout", userTimeout)

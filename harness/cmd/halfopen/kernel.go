@@ -44,7 +44,7 @@ var labModules = []string{
 	"virtio_mmio", "virtio_pci", "virtio_console",
 	"veth", "bridge", "af_packet", "inet_diag", "tcp_diag",
 	"nf_tables", "nf_tables_set", "nft_reject", "nft_reject_ipv4", "nft_reject_ipv6", "nft_reject_inet", "nft_numgen", "nft_counter", "nft_limit",
-	"nft_meta_bridge", "nft_reject_bridge", "nf_conntrack_bridge",
+	"nft_meta_bridge", "nft_reject_bridge",
 }
 
 // guestProcs is how many specs run at once in a guest of so much memory (MiB). A spec takes up to
@@ -195,17 +195,19 @@ func lastOf(lines []string) string {
 
 // proveInGuest is prove for a kernel that is booted for it.
 func (c *runCommand) proveInGuest(ctx context.Context, catalogue *claim.Catalogue, plan []runner.Job) error {
-	if err := clean(c.Out); err != nil {
+	release, err := occupy(c.Out)
+	if err != nil {
 		return err
 	}
+	defer release()
 	tty, width, color := report.Terminal(os.Stdout)
 	printer := report.New(os.Stdout, tty, width, color)
 	printer.Folder = c.Out
 	begun := false
 	begin := func(b guestBegun) {
 		begun = true
-		printer.Begin(fmt.Sprintf("Linux %s (HZ %d) in a guest on the %s clock, %s profile, %d specs",
-			b.Kernel.Release, b.Kernel.HZ, c.Clock, c.Profile, len(plan)), planned(catalogue, plan))
+		printer.Begin(fmt.Sprintf("Linux %s (HZ %d) in a guest on the %s clock, %s profile, %s",
+			b.Kernel.Release, b.Kernel.HZ, c.Clock, c.Profile, c.extent(catalogue, plan)), planned(catalogue, plan))
 	}
 	g := &guestRun{
 		flags: c.guestFlags, name: c.Kernel, plan: plan, out: c.Out,
@@ -229,9 +231,9 @@ func (c *runCommand) proveInGuest(ctx context.Context, catalogue *claim.Catalogu
 		return interrupted
 	}
 	results := report.Results(catalogue, r.specs)
-	err := write(c.Out, catalogue, r.specs, report.Run{
+	err = write(c.Out, catalogue, r.specs, report.Run{
 		Kernel: r.begun.Kernel, Clock: c.Clock, Profile: c.Profile, Family: c.Family,
-		Started: r.begun.Date, Seconds: r.seconds, Complete: interrupted == nil, Claims: results,
+		Sabotage: c.Sabotage, Started: r.begun.Date, Seconds: r.seconds, Complete: interrupted == nil, Claims: results,
 	})
 	printer.Finish(report.Closing{Folder: c.Out, Seconds: r.seconds})
 	for _, line := range r.outcome.Trouble {

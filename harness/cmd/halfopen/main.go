@@ -57,6 +57,9 @@ func run(args []string) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	defer stop()
+	// A reader that has seen enough (`| head`) ends neither the run nor the writing of its results.
+	// Caught and not ignored, because what is ignored stays so in the processes of the labs.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
 	parsed.BindTo(ctx, (*context.Context)(nil))
 
 	err = parsed.Run()

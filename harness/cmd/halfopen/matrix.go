@@ -292,9 +292,11 @@ func (c *matrixCommand) proveInGuest(ctx context.Context, catalogue *claim.Catal
 	if err := report.PrepareFolder(folder); err != nil {
 		return report.Run{}, nil, err
 	}
-	if err := clean(folder); err != nil {
+	release, err := occupy(folder)
+	if err != nil {
 		return report.Run{}, nil, err
 	}
+	defer release()
 	began := false
 	g := &guestRun{
 		flags: guestFlags{

@@ -104,13 +104,15 @@ func (c *runCommand) prove(ctx context.Context, catalogue *claim.Catalogue, plan
 	if err != nil {
 		return err
 	}
-	if err := clean(c.Out); err != nil {
+	release, err := occupy(c.Out)
+	if err != nil {
 		return err
 	}
+	defer release()
 	tty, width, color := report.Terminal(os.Stdout)
 	printer := report.New(os.Stdout, tty, width, color)
 	printer.Folder = c.Out
-	printer.Begin(fmt.Sprintf("Linux %s (HZ %d), %s profile, %d specs", running.Release, running.HZ, c.Profile, len(plan)),
+	printer.Begin(fmt.Sprintf("Linux %s (HZ %d), %s profile, %s", running.Release, running.HZ, c.Profile, c.extent(catalogue, plan)),
 		planned(catalogue, plan))
 	began := time.Now()
 	specs, interrupted := runner.Run(ctx, plan, runner.Options{
@@ -123,7 +125,7 @@ func (c *runCommand) prove(ctx context.Context, catalogue *claim.Catalogue, plan
 	err = write(c.Out, catalogue, specs, report.Run{
 		Kernel: report.Kernel{Release: running.Release, Version: running.Version, Machine: running.Machine, HZ: running.HZ},
 		Clock:  "real", Profile: c.Profile, Family: c.Family,
-		Started: report.Stamp(began), Seconds: seconds, Complete: interrupted == nil, Claims: results,
+		Sabotage: c.Sabotage, Started: report.Stamp(began), Seconds: seconds, Complete: interrupted == nil, Claims: results,
 	})
 	printer.Finish(report.Closing{Folder: c.Out, Seconds: seconds})
 	if err := errors.Join(err, interrupted); err != nil {
@@ -133,6 +135,26 @@ func (c *runCommand) prove(ctx context.Context, catalogue *claim.Catalogue, plan
 		return verdictError(code)
 	}
 	return nil
+}
+
+// extent says how much is about to be proved, what of the chosen claims is not and why, and that a
+// sabotage makes it fail.
+func (c *runCommand) extent(catalogue *claim.Catalogue, plan []runner.Job) string {
+	claims := map[string]bool{}
+	for _, job := range plan {
+		claims[job.Spec.Claim] = true
+	}
+	text := fmt.Sprintf("%d claims by %d specs", len(claims), len(plan))
+	if c.Sabotage != "" {
+		text += fmt.Sprintf("\nunder the sabotage %s: what fails says nothing of the kernel", c.Sabotage)
+	}
+	chosen, _ := catalogue.Select(c.Names) // it went well before
+	for _, each := range chosen {
+		if !each.RunsIn(c.Profile) {
+			text += fmt.Sprintf("\nnot run: %s, which is proved with `--profile %s` alone", each.ID, each.Profile)
+		}
+	}
+	return text
 }
 
 func title(spec stage.Spec) string {
@@ -154,22 +176,6 @@ func planned(catalogue *claim.Catalogue, plan []runner.Job) []report.Planned {
 		all[i].Specs++
 	}
 	return all
-}
-
-// clean removes what an earlier run left in the folder, so that it holds one run alone.
-func clean(folder string) error {
-	for _, pattern := range []string{"results.json", "junit.xml", "summary.md", "*.pcapng"} {
-		old, err := filepath.Glob(filepath.Join(folder, pattern))
-		if err != nil {
-			return fmt.Errorf("cannot look for an earlier run in %s: %w", folder, err)
-		}
-		for _, file := range old {
-			if err := os.Remove(file); err != nil {
-				return fmt.Errorf("cannot remove %s, which an earlier run left: %w", file, err)
-			}
-		}
-	}
-	return nil
 }
 
 func write(folder string, catalogue *claim.Catalogue, specs []report.SpecResult, run report.Run) error {

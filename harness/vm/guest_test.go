@@ -1,0 +1,138 @@
+package vm
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+
+	"github.com/halfopen/halfopen/harness/image"
+)
+
+// The tests of this file boot a real kernel in the real emulator.
+
+// bootable is a guest whose PID 1 is testdata/guest.
+func bootable(t testing.TB, job string) Config {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("boots a kernel: some seconds")
+	}
+	if _, err := findQEMU(""); err != nil {
+		t.Skip(err)
+	}
+	boot, err := image.Pull(t.Context(), "debian:6.1", image.Options{})
+	if errors.Is(err, image.ErrNoMirror) || errors.Is(err, image.ErrOffline) || errors.Is(err, image.ErrNoKeyring) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(t.TempDir(), "guest")
+	build := exec.Command("go", "build", "-o", program, "./testdata/guest")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	config := Config{
+		Kernel: Kernel{Path: boot.Kernel, PVH: boot.PVH, BzImage: boot.BzImage},
+		Binary: program, Job: []byte(job), Seed: 1, Budget: 5 * time.Minute,
+	}
+	for _, module := range boot.Load("virtio_mmio", "virtio_pci", "virtio_console") {
+		config.Kernel.Modules = append(config.Kernel.Modules, module.Path)
+	}
+	return config
+}
+
+// collect is a watch that keeps what the job says.
+func collect(said *[]string) Watch {
+	return Watch{Message: func(message []byte) error {
+		*said = append(*said, string(message))
+		return nil
+	}}
+}
+
+func TestTwoRunsOfAGuestAreTheSame(t *testing.T) {
+	g := NewWithT(t)
+	config := bootable(t, "say")
+	run := func() (said []string, outcome Outcome) {
+		outcome, err := Run(t.Context(), config, collect(&said))
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(outcome.Code).To(Equal(3), "the job's exit code")
+		g.Expect(outcome.Trouble).To(BeEmpty())
+		return said, outcome
+	}
+	first, outcome := run()
+	second, again := run()
+	g.Expect(first).To(HaveLen(1))
+	g.Expect(second).To(Equal(first))
+	g.Expect(again.Up).To(Equal(outcome.Up), "to the nanosecond")
+	g.Expect(again.Lasted).To(Equal(outcome.Lasted), "to the nanosecond")
+	g.Expect(outcome.Lasted - outcome.Up).To(BeNumerically(">", time.Hour))
+	g.Expect(outcome.Wall).To(BeNumerically("<", time.Hour/4))
+
+	config.Seed = 2
+	other, _ := run()
+	g.Expect(other).NotTo(Equal(first), "another seed, another guest")
+}
+
+func TestAGuestEndsAsItDoes(t *testing.T) {
+	for job, expected := range map[string]struct {
+		err    error
+		append string
+		budget time.Duration
+	}{
+		"panic": {err: ErrPanic},
+		"leave": {err: ErrPanic}, // PID 1 must not exit
+		"hang":  {err: ErrBudget, budget: 30 * time.Second},
+		"eat":   {err: ErrMemory},
+		// Before PID 1 is up.
+		"say": {err: ErrNoBoot, append: "init=/nothing rdinit=/nothing"},
+	} {
+		t.Run(job, func(t *testing.T) {
+			g := NewWithT(t)
+			config := bootable(t, job)
+			config.Append = expected.append
+			if expected.budget > 0 {
+				config.Budget = expected.budget
+			}
+			var said []string
+			outcome, err := Run(t.Context(), config, collect(&said))
+			g.Expect(err).To(MatchError(expected.err))
+			if expected.err == ErrNoBoot {
+				g.Expect(outcome.Attempts).To(Equal(attempts))
+			} else {
+				g.Expect(outcome.Attempts).To(Equal(1), "what said it is up is not started again")
+			}
+			if slices.Contains([]string{"panic", "hang"}, job) {
+				g.Expect(said).To(Equal([]string{"before"}), "what was said before is not lost")
+			}
+			t.Log(err)
+		})
+	}
+}
+
+// BenchmarkGuest prints what a guest costs:
+//
+//	boot-cpu-s  the emulator's processor time until PID 1 is up
+//	idle-x      seconds of the guest's clock for a second of processor time, while it idles an hour
+func BenchmarkGuest(b *testing.B) {
+	config := bootable(b, "say")
+	var boot, idle, slept float64
+	for b.Loop() {
+		outcome, err := Run(b.Context(), config, Watch{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		boot += outcome.UpCPU.Seconds()
+		idle += (outcome.CPU - outcome.UpCPU).Seconds()
+		slept += (outcome.Lasted - outcome.Up).Seconds()
+	}
+	b.ReportMetric(boot/float64(b.N), "boot-cpu-s")
+	b.ReportMetric(slept/idle, "idle-x")
+	b.ReportMetric(0, "ns/op") // says nothing that the two do not say
+}
