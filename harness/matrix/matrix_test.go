@@ -98,6 +98,14 @@ func toAny(list []string) []any {
 	return all
 }
 
+// A spec that fails early observes less than one that fails late, and that is no difference.
+func TestTwoFailuresDifferInWhatBothObserved(t *testing.T) {
+	g := NewWithT(t)
+	early := column("a", 250, spec(t, report.Fail, "errno", "EPIPE"))
+	g.Expect(differs(t, early, column("b", 250, spec(t, report.Fail, "errno", "EPIPE", "probes", 3)))).To(BeEmpty())
+	g.Expect(differs(t, early, column("b", 250, spec(t, report.Fail, "errno", "ECONNRESET", "probes", 3)))).To(Equal([]string{"errno"}))
+}
+
 func TestAnotherVerdictStandsForAllThatIsDifferent(t *testing.T) {
 	got := differs(t, column("a", 250, spec(t, report.Pass, "errno", "EPIPE")), column("b", 250, spec(t, report.Fail, "errno", "ECONNRESET")))
 	NewWithT(t).Expect(got).To(Equal([]string{"verdict"}))
@@ -146,7 +154,9 @@ func several(t *testing.T) *matrix.Matrix {
 		}
 		return all
 	}
-	unsupported := report.SpecResult{Claim: "retransmission/rto-max-sysctl-ladder", Family: 4, Text: "caps", Verdict: report.Unsupported, Reason: "this kernel has no tcp_rto_max_ms (since 6.15)"}
+	unsupported := report.SpecResult{Claim: "retransmission/rto-max-sysctl-ladder", Family: 4, Text: "caps", Verdict: report.Unsupported, Reason: "kernel 5.10.9-amd64 has no tcp_rto_max_ms (since 6.15)"}
+	same := unsupported
+	same.Reason = "kernel 6.1.9-amd64 has no tcp_rto_max_ms (since 6.15)"
 	fail := spec(t, report.Fail, "detected_after", 3.5, "errno", "EPIPE")
 	fail.Reason = "Expected\n    EPIPE\nto equal\n    ETIMEDOUT <&>"
 	half := column("debian:6.16", 250, report.SpecResult{Claim: someClaim, Family: 4, Verdict: report.Broken, Reason: "under way when the guest's kernel panicked"})
@@ -154,7 +164,7 @@ func several(t *testing.T) *matrix.Matrix {
 	half.Run.Complete, half.Problem = false, "the guest's kernel panicked; its last words:\n  Oops: 0000 [#1]"
 	return matrix.New(catalogue(t), []matrix.Column{
 		column("debian:5.10", 250, append(pass(7926), unsupported)...),
-		column("debian:6.1", 1000, append(pass(7923), unsupported)...),
+		column("debian:6.1", 1000, append(pass(7923), same)...),
 		{Name: "/boot/vmlinuz-mine,/lib/modules/mine", Problem: "the guest did not boot; its last words:\n  VFS: Unable to mount root"},
 		half,
 		column("debian:7.3", 250, fail),
@@ -253,6 +263,7 @@ func TestThePageNeedsNothingElse(t *testing.T) {
 	g.Expect(html).NotTo(ContainSubstring("ZgotmplZ"))
 	g.Expect(html).To(ContainSubstring("EPIPE\nto equal\n    ETIMEDOUT &lt;&amp;&gt;"))
 	g.Expect(html).To(ContainSubstring("did not run: the guest did not boot"))
+	g.Expect(html).To(MatchRegexp(`rto-max-sysctl-ladder over IPv4 on 5\.10, 6\.1</span></dt>\s*<dd><pre>this kernel has no tcp_rto_max_ms`), "once, though each names itself")
 	g.Expect(html).To(ContainSubstring("complained on its console: [ 1.2] WARNING"))
 	g.Expect(html).To(ContainSubstring("prefers-color-scheme: dark"))
 	g.Expect(html).To(ContainSubstring("@media print"))

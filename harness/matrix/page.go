@@ -211,7 +211,7 @@ func (m *Matrix) pageRow(index int, rows claimRows) pageRow {
 				shows = cell.names
 			}
 			c.Lines = append(c.Lines, pageLine{
-				Families: fmt.Sprint(row.Family), Verdict: cell.Verdict, Headline: cell.Headline, Differs: len(cell.Differs) > 0,
+				Families: fmt.Sprint(row.Family), Verdict: cell.Verdict, Headline: unbroken(cell.Headline), Differs: len(cell.Differs) > 0,
 			})
 		}
 		if len(c.Lines) == 2 && m.alike(k, rows.rows[0], rows.rows[1]) {
@@ -235,7 +235,7 @@ func labelOf(k Kernel, id string, lines []pageLine) string {
 		if line.Families != "46" {
 			label += " IPv" + line.Families
 		}
-		label += " " + strings.TrimSpace(string(line.Verdict)+" "+line.Headline)
+		label += " " + strings.TrimSpace(string(line.Verdict)+" "+strings.ReplaceAll(line.Headline, "\u2011", "-"))
 		if line.Differs {
 			label += ", differs"
 		}
@@ -281,6 +281,9 @@ func (m *Matrix) dataClaim(rows claimRows) dataClaim {
 	}
 	return c
 }
+
+// unbroken keeps FIN-WAIT-2 on one line.
+func unbroken(text string) string { return strings.ReplaceAll(text, "-", "\u2011") }
 
 func plural(n int, one, many string) string {
 	if n == 1 {

@@ -74,17 +74,19 @@ func (m *Matrix) notKept() []reason {
 			if !there || cell.Verdict == report.Pass {
 				continue
 			}
+			// A reason may name its kernel; the list does that itself.
+			why := strings.ReplaceAll(cell.Reason, "kernel "+k.Release, "this kernel")
 			at := slices.IndexFunc(all, func(r reason) bool {
-				return r.Verdict == cell.Verdict && (r.Reason == cell.Reason || cell.Verdict == report.Fail && r.Claims[0] == row.ID)
+				return r.Verdict == cell.Verdict && (r.Reason == why || cell.Verdict == report.Fail && r.Claims[0] == row.ID)
 			})
 			if at < 0 {
 				at = len(all)
-				all = append(all, reason{Verdict: cell.Verdict, Reason: cell.Reason})
+				all = append(all, reason{Verdict: cell.Verdict, Reason: why})
 				first = append(first, family+" on "+k.Label())
 			}
 			r := &all[at]
 			r.Claims, r.Families, r.Kernels = include(r.Claims, row.ID), include(r.Families, family), include(r.Kernels, k.Label())
-			if r.Reason != cell.Reason {
+			if r.Reason != why {
 				r.Of = first[at]
 			}
 		}

@@ -80,6 +80,17 @@ func TestTwoRunsOfAGuestAreTheSame(t *testing.T) {
 	g.Expect(other).NotTo(Equal(first), "another seed, another guest")
 }
 
+func TestAKernelWithoutVirtioSpeaksOverTheSerialPort(t *testing.T) {
+	g := NewWithT(t)
+	config := bootable(t, "say")
+	config.Kernel.Modules = nil
+	var said []string
+	outcome, err := Run(t.Context(), config, collect(&said))
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(outcome.Code).To(Equal(3))
+	g.Expect(said).To(HaveLen(1))
+}
+
 func TestAGuestEndsAsItDoes(t *testing.T) {
 	for job, expected := range map[string]struct {
 		err    error

@@ -61,35 +61,30 @@ func attempt(ctx context.Context, qemu string, config Config, seed uint64, watch
 	if err != nil {
 		return outcome, err
 	}
-	consoleEnd, consoleTheirs, err := os.Pipe()
-	if err != nil {
-		return outcome, fmt.Errorf("cannot make a pipe for the guest's console: %w", err)
+	var ours, theirs [3]*os.File
+	defer func() { closeAll(ours[:]...); closeAll(theirs[:]...) }()
+	for i, what := range []string{"console", "messages", "messages without virtio"} {
+		if ours[i], theirs[i], err = os.Pipe(); err != nil {
+			return outcome, fmt.Errorf("cannot make a pipe for the guest's %s: %w", what, err)
+		}
+		// A full pipe would make the guest wait for this process, at a time of its clock that depends
+		// on the machine. 1 MiB is what everybody may ask for (fs.pipe-max-size).
+		_, _ = unix.FcntlInt(theirs[i].Fd(), unix.F_SETPIPE_SZ, 1<<20)
 	}
-	defer consoleEnd.Close()
-	messagesEnd, messagesTheirs, err := os.Pipe()
-	if err != nil {
-		consoleTheirs.Close()
-		return outcome, fmt.Errorf("cannot make a pipe for the guest's messages: %w", err)
-	}
-	defer messagesEnd.Close()
-	// A full pipe would make the guest wait for this process, at a time of its clock that depends
-	// on the machine. 1 MiB is what everybody may ask for (fs.pipe-max-size).
-	_, _ = unix.FcntlInt(messagesTheirs.Fd(), unix.F_SETPIPE_SZ, 1<<20)
 
 	ctx, cancel := context.WithTimeoutCause(ctx, config.Budget, ErrBudget)
 	defer cancel()
 	var errorOutput bytes.Buffer
 	command := exec.CommandContext(ctx, qemu, args...)
 	command.Stderr = &errorOutput
-	command.ExtraFiles = []*os.File{consoleTheirs, messagesTheirs, initramfs} // consoleFD and so on
+	command.ExtraFiles = []*os.File{theirs[0], theirs[1], theirs[2], initramfs} // consoleFD and so on
 	command.SysProcAttr = &syscall.SysProcAttr{
 		Pdeathsig: unix.SIGKILL,
 		Setpgid:   true, // a terminal's Ctrl-C is for this process, which ends its guests
 	}
 	began := time.Now()
 	ended, err := start(command)
-	consoleTheirs.Close()
-	messagesTheirs.Close()
+	closeAll(theirs[:]...)
 	if err != nil {
 		return outcome, fmt.Errorf("cannot start %s: %w", qemu, err)
 	}
@@ -97,12 +92,15 @@ func attempt(ctx context.Context, qemu string, config Config, seed uint64, watch
 	r := &reception{watch: watch, processor: func() time.Duration { return processorTime(command.Process.Pid) }}
 	var words console
 	var reading sync.WaitGroup
-	reading.Go(func() { words.read(consoleEnd, r.console) })
-	reading.Go(func() {
-		if r.err = r.messages(messagesEnd); r.err != nil {
-			cancel() // nobody listens to this guest any more
-		}
-	})
+	reading.Go(func() { words.read(ours[0], r.console) })
+	for _, end := range ours[1:] { // a guest uses one of them
+		reading.Go(func() {
+			if err := r.messages(end); err != nil {
+				r.fail(err)
+				cancel() // nobody listens to this guest any more
+			}
+		})
+	}
 	exitErr := <-ended
 	reading.Wait()
 
@@ -137,6 +135,12 @@ func attempt(ctx context.Context, qemu string, config Config, seed uint64, watch
 		return outcome, because(ErrPanic, last, "the guest's kernel panicked")
 	}
 	return outcome, because(ErrEnded, last, "the guest ended before its job was done")
+}
+
+func closeAll(files ...*os.File) {
+	for _, file := range files {
+		_ = file.Close() // nil and closed ones say so, and there is nothing to lose
+	}
 }
 
 // start starts the command from a thread that lives as long as the command does: Pdeathsig comes
@@ -211,6 +215,12 @@ type reception struct {
 	ended  bool
 	ending guest.Ending
 	err    error
+}
+
+func (r *reception) fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err = errors.Join(r.err, err)
 }
 
 func (r *reception) console(line string) {
