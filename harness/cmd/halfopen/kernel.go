@@ -29,6 +29,9 @@ type guestFlags struct {
 	Trace  bool          `hidden:"" help:"With --kernel, print the guest's console and what the guest cost."`
 }
 
+// defaultGuestFlags are the flags' values where none is given.
+var defaultGuestFlags = guestFlags{Clock: string(vm.Virtual), Seed: 1, Memory: 512, Budget: 10 * time.Minute}
+
 // ownProfile is the profile where none is asked for: a guest on the virtual clock does not mind how
 // long the kernel's own timeouts are.
 func (f guestFlags) ownProfile() string {

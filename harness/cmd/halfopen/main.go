@@ -53,7 +53,7 @@ func run(args []string) int {
 	)
 	parsed, err := parser.Parse(args)
 	if err != nil {
-		return usage(err)
+		return usage(fmt.Errorf("%w; `halfopen --help` tells more", err))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	defer stop()

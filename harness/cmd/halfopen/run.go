@@ -45,6 +45,8 @@ func (c *runCommand) Run(ctx context.Context) error {
 		return fmt.Errorf("--family is 4 or 6, not %d", c.Family)
 	case c.Procs < 1:
 		return fmt.Errorf("--procs is at least 1, not %d", c.Procs)
+	case c.Kernel == "" && c.guestFlags != defaultGuestFlags:
+		return errors.New("--clock, --seed, --append, --memory, --budget, --mirror and --trace go with --kernel")
 	}
 	if _, known := catalogue.Sabotages()[c.Sabotage]; c.Sabotage != "" && !known {
 		return fmt.Errorf("there is no sabotage %q; fixtures/claims.yaml lists them", c.Sabotage)
