@@ -14,7 +14,7 @@ setup:
 		apt-get update -qq && apt-get install -y -qq --no-install-recommends qemu-system-x86 >/dev/null; fi
 
 check:
-	@unformatted=$$(gofmt -l harness suites fixtures); if [ -n "$$unformatted" ]; then echo "gofmt would change: $$unformatted"; exit 1; fi
+	@unformatted=$$($$($(GO) env GOROOT)/bin/gofmt -l harness suites fixtures); if [ -n "$$unformatted" ]; then echo "gofmt would change: $$unformatted"; exit 1; fi
 	$(GO) vet ./...
 
 # One static file that runs on a host without Go.
