@@ -142,14 +142,6 @@ func (p *Printer) Done(spec SpecResult) {
 	p.show()
 }
 
-// Note prints a line between the others.
-func (p *Printer) Note(text string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.print(text)
-	p.show()
-}
-
 // decide prints a claim's line and, unless it holds, what there is to know of every spec that did
 // not pass.
 func (p *Printer) decide(planned Planned, specs []SpecResult) {

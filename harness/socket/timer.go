@@ -16,7 +16,7 @@ const (
 	Keepalive
 	TimeWaitTimer
 	Persist
-	DelayedACK // told by 7.3; 6.12 and older tell none while an acknowledgement is held back
+	DelayedACK // told by 7.2 and 7.3; 6.12 and older tell none while an acknowledgement is held back
 )
 
 // String names the kind in words: "none", "retransmission", "keepalive", "TIME-WAIT", "persist",

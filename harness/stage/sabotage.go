@@ -66,6 +66,7 @@ func (s *scene) sabotageEstablished(ctx context.Context, conn *Connection) {
 		case "user-timeout-on":
 			end.UserTimeout(ctx, 300*time.Millisecond)
 		case "rto-max-down": // the sysctl is read when a socket is made
+			requireFeature(end.Host.lab.Do(func() error { return s.check("TCP_RTO_MAX_MS") }))
 			mustStage(end.socket.SetInt(ctx, unix.IPPROTO_TCP, unix.TCP_RTO_MAX_MS, 1000))
 		case "holder":
 			end.Fork(ctx)
@@ -107,7 +108,7 @@ func (s *scene) sabotageFault(hit func(*End) bool) {
 		case "destroy-survivor":
 			// The RST that the first socket's end sends may have ended the other already.
 			if err := end.Host.lab.DestroySocket(end.local, end.remote); !errors.Is(err, unix.ENOENT) {
-				mustStage(err)
+				s.mustStageWith(err, "SOCK_DESTROY")
 			}
 		case "close-survivor":
 			mustStage(end.socket.Close(context.Background()))

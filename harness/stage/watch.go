@@ -102,8 +102,7 @@ func (e *End) SeesCopies(ctx context.Context, written time.Duration, intervals [
 		patience += interval.Ceiling
 	}
 	n := len(intervals)
-	e.SeesWithin(ctx, patience, match.Retransmission().From(e).After(written).
-		That(fmt.Sprintf("copy %d of its bytes", n), func(s wire.Segment) bool { return s.Copy == n }))
+	e.SeesWithin(ctx, patience, match.Retransmission().From(e).After(written).Copy(n))
 	return e.Copies(ctx, written)[:n+1]
 }
 

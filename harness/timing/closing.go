@@ -37,12 +37,6 @@ func (o Orphan) Gone() Window { return o.retransmission().First().Then(o.GoneAft
 // GoneAfterFirst is the same from T1, the first retransmission by RTO.
 func (o Orphan) GoneAfterFirst() Window { return o.climb().Window }
 
-// Retransmits is the fewest and the most retransmissions by RTO before the orphan is dropped.
-func (o Orphan) Retransmits() (least, most int) {
-	end := o.climb()
-	return end.first, end.last
-}
-
 func (o Orphan) retransmission() Retransmission {
 	return Retransmission{RTO: o.RTO, RTOMax: o.RTOMax, UserTimeout: o.UserTimeout,
 		TailLossProbe: o.TailLossProbe, SRTT: o.SRTT, RTOMin: o.RTOMin, Wheel: o.Wheel}

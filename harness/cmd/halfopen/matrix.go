@@ -50,11 +50,7 @@ type proveKernel func(ctx context.Context, kernel int, watch watchKernel) (repor
 
 // Run checks the kernels side by side and writes what there is, also when it is interrupted.
 func (c *matrixCommand) Run(ctx context.Context) error {
-	catalogue, err := claim.Load()
-	if err != nil {
-		return err
-	}
-	chosen, err := catalogue.Select(c.Names)
+	catalogue, chosen, err := choose(c.Names, c.Family)
 	if err != nil {
 		return err
 	}
@@ -62,10 +58,7 @@ func (c *matrixCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case c.Family != 0 && c.Family != 4 && c.Family != 6:
-		return fmt.Errorf("--family is 4 or 6, not %d", c.Family)
-	case c.Procs < 0:
+	if c.Procs < 0 {
 		return fmt.Errorf("--procs is at least 1, not %d", c.Procs)
 	}
 	picked := runCommand{Profile: c.Profile, Family: c.Family}

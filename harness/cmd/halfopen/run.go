@@ -32,17 +32,11 @@ type runCommand struct {
 // Run is called twice: outside, where it finds wrong usage and then hands over to the copy of the
 // program in its own namespaces, and inside.
 func (c *runCommand) Run(ctx context.Context) error {
-	catalogue, err := claim.Load()
-	if err != nil {
-		return err
-	}
-	chosen, err := catalogue.Select(c.Names)
+	catalogue, chosen, err := choose(c.Names, c.Family)
 	if err != nil {
 		return err
 	}
 	switch {
-	case c.Family != 0 && c.Family != 4 && c.Family != 6:
-		return fmt.Errorf("--family is 4 or 6, not %d", c.Family)
 	case c.Procs < 1:
 		return fmt.Errorf("--procs is at least 1, not %d", c.Procs)
 	case c.Kernel == "" && c.guestFlags != defaultGuestFlags:
@@ -70,6 +64,19 @@ func (c *runCommand) Run(ctx context.Context) error {
 		return err
 	}
 	return c.prove(ctx, catalogue, plan)
+}
+
+// choose finds the claims that are named.
+func choose(names []string, family int) (*claim.Catalogue, []claim.Claim, error) {
+	if family != 0 && family != 4 && family != 6 {
+		return nil, nil, fmt.Errorf("--family is 4 or 6, not %d", family)
+	}
+	catalogue, err := claim.Load()
+	if err != nil {
+		return nil, nil, err
+	}
+	chosen, err := catalogue.Select(names)
+	return catalogue, chosen, err
 }
 
 // list prints the claims, one a line, with the profile a claim is confined to.

@@ -102,9 +102,6 @@ func RST() Predicate { return ofKind("RST", wire.KindRST) }
 // KeepaliveProbe is a segment at one below what was sent and acknowledged.
 func KeepaliveProbe() Predicate { return ofKind("keepalive probe", wire.KindKeepaliveProbe) }
 
-// ZeroWindowProbe is the same, while the receiver's window is zero.
-func ZeroWindowProbe() Predicate { return ofKind("zero-window probe", wire.KindZeroWindowProbe) }
-
 // AnySegment is any TCP segment.
 func AnySegment() Predicate {
 	return Predicate{noun: "segment", is: func(wire.Segment) bool { return true }}
