@@ -3,20 +3,52 @@ package claim
 import (
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 // Claim is one documented behaviour.
 type Claim struct {
-	ID       string   // STORY/NAME in kebab-case, never reused
-	Text     string   // one sentence in the present tense
-	Level    string   // MUST, SHOULD, MAY, kernel-documented or observed
-	Story    string   // the part of ID before the slash
-	Sources  []string // where it is written, at least one: "RFC 9293 MUST-26", "kernel tcp_keepalive_timer"
-	Seed     string   // section of the seed article, or "missing"
-	Since    string   // release that brought Feature, major.minor; empty if every release has it
-	Feature  string   // what a kernel must have, or the claim is unsupported; empty if nothing
-	Profile  string   // the only profile it is run in; empty if every
-	Sabotage []string // at least one name of Catalogue.Sabotages
+	ID       string        // STORY/NAME in kebab-case, never reused
+	Text     string        // one sentence in the present tense
+	Level    string        // MUST, SHOULD, MAY, kernel-documented or observed
+	Story    string        // the part of ID before the slash
+	Sources  []string      // where it is written, at least one: "RFC 9293 MUST-26", "kernel tcp_keepalive_timer"
+	Seed     string        // section of the seed article, or "missing"
+	Since    string        // release that brought Feature, major.minor; empty if every release has it
+	Feature  string        // what a kernel must have, or the claim is unsupported; empty if nothing
+	Profile  string        // the only profile it is run in; empty if every
+	Expects  []Expectation // what the releases do that the text leaves open, the oldest first; empty if all do the same
+	Sabotage []string      // at least one name of Catalogue.Sabotages
+}
+
+// Expectation is what kernels do from one release on until that of the next Expectation.
+type Expectation struct {
+	Since string // the release, major.minor; empty for the first, which holds for all before the second
+	Name  string // by which the specs know it: "linear"
+	Text  string // the rest of a sentence that begins with the release: "sends the first four a second apart"
+}
+
+// ExpectedOf is what a release is to do; ok is false if the claim's releases all do the same.
+func (c Claim) ExpectedOf(major, minor int) (expected Expectation, ok bool) {
+	for _, e := range c.Expects {
+		var since [2]int
+		if e.Since != "" {
+			since = majorMinor(e.Since)
+		}
+		if major > since[0] || major == since[0] && minor >= since[1] {
+			expected, ok = e, true
+		}
+	}
+	return expected, ok
+}
+
+// majorMinor are the two numbers of a release of the catalogue, whose form has been checked.
+func majorMinor(release string) (numbers [2]int) {
+	for i, part := range strings.SplitN(release, ".", 2) {
+		numbers[i], _ = strconv.Atoi(part)
+	}
+	return numbers
 }
 
 // RunsIn says whether the claim is run in a profile, "scaled" or "defaults".

@@ -23,7 +23,7 @@ func TestTheCatalogueLoads(t *testing.T) {
 		g.Expect(story.Title).NotTo(BeEmpty(), story.Name)
 		total += len(c.ByStory(story.Name))
 	}
-	g.Expect(names).To(Equal([]string{"process-crash", "host-crash", "cable", "keepalive", "retransmission"}))
+	g.Expect(names).To(ContainElements("process-crash", "host-crash", "cable", "keepalive", "retransmission"))
 	g.Expect(c.Claims()).To(HaveLen(total))
 	for i, cl := range c.Claims() {
 		found, known := c.ByID(cl.ID)
@@ -110,6 +110,12 @@ func TestAFaultyCatalogueIsRefusedWithItsLine(t *testing.T) {
 		"profile":             {good + "        profile: quick\n", `has the profile "quick"`},
 		"since, not a number": {good + "        feature: x\n        since: new\n", `has since "new"`},
 		"since, no feature":   {good + "        since: \"6.15\"\n", "has since without feature"},
+		"one expectation":     {good + expecting("{name: a, text: b}"), "has one expectation only"},
+		"first with since":    {good + expecting(`{name: a, text: b, since: "5.4"}`, `{name: c, text: d, since: "6.5"}`), "has since in its first expectation"},
+		"second without":      {good + expecting("{name: a, text: b}", "{name: c, text: d}"), `has the expectation "c" since "", which is not`},
+		"expectation twice":   {good + expecting("{name: a, text: b}", `{name: a, text: d, since: "6.5"}`), `has the expectation "a" twice`},
+		"no expectation text": {good + expecting("{name: a}", `{name: c, text: d, since: "6.5"}`), "has an expectation without name or text"},
+		"out of order":        {good + expecting("{name: a, text: b}", `{name: c, text: d, since: "6.12"}`, `{name: e, text: f, since: "6.5"}`), `has the expectation "e" out of the order`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := claim.Parse("claims.yaml", []byte(tc.bad))
@@ -118,6 +124,27 @@ func TestAFaultyCatalogueIsRefusedWithItsLine(t *testing.T) {
 	}
 	_, err := claim.Parse("claims.yaml", []byte(good))
 	NewWithT(t).Expect(err).NotTo(HaveOccurred())
+}
+
+// expecting is a claim's expectations in YAML.
+func expecting(rows ...string) string {
+	return "        expects:\n          - " + strings.Join(rows, "\n          - ") + "\n"
+}
+
+func TestAReleaseIsExpectedToDoWhatTheLastChangeBeforeItMade(t *testing.T) {
+	g := NewWithT(t)
+	c, err := claim.Parse("claims.yaml", []byte(good+expecting("{name: doubling, text: doubles}",
+		`{name: linear, text: four alike, since: "6.5"}`, `{name: newer, text: else, since: "6.12"}`)))
+	g.Expect(err).NotTo(HaveOccurred())
+	for release, name := range map[[2]int]string{
+		{5, 10}: "doubling", {6, 4}: "doubling", {6, 5}: "linear", {6, 11}: "linear", {6, 12}: "newer", {7, 0}: "newer",
+	} {
+		expected, differ := c.Claims()[0].ExpectedOf(release[0], release[1])
+		g.Expect(differ).To(BeTrue())
+		g.Expect(expected.Name).To(Equal(name), "%v", release)
+	}
+	_, differ := claim.Claim{}.ExpectedOf(6, 5)
+	g.Expect(differ).To(BeFalse())
 }
 
 func TestSelect(t *testing.T) {
@@ -137,14 +164,19 @@ func TestSelect(t *testing.T) {
 func TestAnUnknownNameGivesTheNearest(t *testing.T) {
 	c, err := claim.Load()
 	NewWithT(t).Expect(err).NotTo(HaveOccurred())
+	var stories []string
+	for _, story := range c.Stories() {
+		stories = append(stories, story.Name)
+	}
+	all := "the stories are " + strings.Join(stories, ", ")
 	for arg, says := range map[string]string{
 		"hostcrash/reboot":      `no claim or story is called "hostcrash/reboot"; the nearest are host-crash/reboot-rst, host-crash`,
 		"keep-alive":            `no claim or story is called "keep-alive"; the nearest is keepalive`,
 		"reboot-rts":            `no claim or story is called "reboot-rts"; the nearest is host-crash/reboot-rst`,
 		"cable/unplug-keep":     `no claim or story is called "cable/unplug-keep"; the nearest are cable/unplug-keeps-state, cable`,
 		"Keepalive/Exact-Count": `no claim or story is called "Keepalive/Exact-Count"; the nearest are keepalive/exact-count, keepalive`,
-		"zzz":                   `no claim or story is called "zzz"; the stories are process-crash, host-crash, cable, keepalive, retransmission`,
-		"":                      `no claim or story is called ""; the stories are process-crash, host-crash, cable, keepalive, retransmission`,
+		"zzz":                   `no claim or story is called "zzz"; ` + all,
+		"":                      `no claim or story is called ""; ` + all,
 	} {
 		t.Run(arg, func(t *testing.T) {
 			_, err := c.Select([]string{"cable", arg})

@@ -39,6 +39,14 @@ type claimEntry struct {
 	Feature  string   `yaml:"feature"`
 	Profile  string   `yaml:"profile"`
 	Sabotage []string `yaml:"sabotage"`
+
+	Expects []expectEntry `yaml:"expects"`
+}
+
+type expectEntry struct {
+	Since string `yaml:"since"`
+	Name  string `yaml:"name"`
+	Text  string `yaml:"text"`
 }
 
 // Parse reads a catalogue; name is used in errors only. Every fault found is in the error, one
@@ -78,11 +86,15 @@ func Parse(name string, data []byte) (*Catalogue, error) {
 				fault(line(), "claim %q %s", entry.ID, what)
 			}
 			c.index[entry.ID] = len(c.claims)
-			c.claims = append(c.claims, Claim{
+			loaded := Claim{
 				ID: entry.ID, Text: entry.Claim, Level: entry.Level, Story: story.Name,
 				Sources: entry.Sources, Seed: entry.Seed, Since: entry.Since, Feature: entry.Feature,
 				Profile: entry.Profile, Sabotage: entry.Sabotage,
-			})
+			}
+			for _, e := range entry.Expects {
+				loaded.Expects = append(loaded.Expects, Expectation(e))
+			}
+			c.claims = append(c.claims, loaded)
 		}
 	}
 	if len(faults) > 0 {
@@ -144,6 +156,21 @@ func (e claimEntry) faults(story string, sabotages map[string]string) []string {
 		_, known := sabotages[name]
 		unless(known, "has the sabotage %q, which is not in the list of sabotages", name)
 		unless(!slices.Contains(e.Sabotage[:i], name), "has the sabotage %q twice", name)
+	}
+	unless(len(e.Expects) != 1, "has one expectation only, which is the claim itself")
+	for i, expect := range e.Expects {
+		unless(expect.Name != "" && expect.Text != "", "has an expectation without name or text")
+		unless(!slices.ContainsFunc(e.Expects[:i], func(before expectEntry) bool { return before.Name == expect.Name }),
+			"has the expectation %q twice", expect.Name)
+		switch {
+		case i == 0:
+			unless(expect.Since == "", "has since in its first expectation, which holds for every release before the second's")
+		case !sinceSyntax.MatchString(expect.Since):
+			unless(false, "has the expectation %q since %q, which is not major.minor", expect.Name, expect.Since)
+		case i > 1:
+			before, now := majorMinor(e.Expects[i-1].Since), majorMinor(expect.Since)
+			unless(slices.Compare(before[:], now[:]) < 0, "has the expectation %q out of the order of releases", expect.Name)
+		}
 	}
 	return found
 }

@@ -27,6 +27,8 @@ type Quantity struct {
 // them. Add a row here before a spec records a new one.
 func Quantities() []Quantity {
 	return []Quantity{
+		{"expected", Name, "what the release is documented to do, where releases differ", "expected of the release: %s"},
+
 		// When the survivor learns.
 		{"detected_after", Seconds, "from the fault to the survivor's application being told", "detected after %s"},
 		{"aborted_after", Seconds, "from the first unanswered write, SYN or probe to the end of the connection", "aborted after %s"},

@@ -2,6 +2,8 @@ package stage
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 
 	. "github.com/onsi/ginkgo/v2"
 
@@ -86,6 +88,26 @@ func requireFeature(err error) {
 		Fail(missing.Error())
 	}
 	mustStage(err)
+}
+
+// Expected is the name of what the running release is documented to do, of a claim whose releases
+// differ (Expects in the catalogue), and is recorded with the spec's observations.
+func Expected() string {
+	GinkgoHelper()
+	proved, err := claimOf(Identify(CurrentSpecReport()).Claim)
+	mustStage(err)
+	running, err := kernel.Running()
+	mustStage(err)
+	expected, differ := proved.ExpectedOf(int(running.Parsed[0]), int(running.Parsed[1]))
+	if !differ {
+		broken(fmt.Errorf("the catalogue has no expectations per release of %s", proved.ID))
+	}
+	if environment().sabotage == "other-release" {
+		i := slices.Index(proved.Expects, expected)
+		expected = proved.Expects[(i+1)%len(proved.Expects)]
+	}
+	Observe("expected", expected.Name)
+	return expected.Name
 }
 
 // Observe records what the spec measured, under a name of the registry in package report.
