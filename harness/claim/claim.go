@@ -14,6 +14,7 @@ type Claim struct {
 	Level    string        // MUST, SHOULD, MAY, kernel-documented or observed
 	Story    string        // the part of ID before the slash
 	Sources  []string      // where it is written, at least one: "RFC 9293 MUST-26", "kernel tcp_keepalive_timer"
+	Departs  []string      // requirements of an RFC that Linux does not meet by doing this: "RFC 9293 MUST-23"
 	Seed     string        // section of the seed article, or "missing"
 	Since    string        // release that brought Feature, major.minor; empty if every release has it
 	Feature  string        // what a kernel must have, or the claim is unsupported; empty if nothing

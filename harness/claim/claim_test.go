@@ -106,6 +106,8 @@ func TestAFaultyCatalogueIsRefusedWithItsLine(t *testing.T) {
 		"no sabotage":         {strings.Replace(good, "[drop-fin]", "[]", 1), "has no sabotage"},
 		"unknown sabotage":    {strings.Replace(good, "[drop-fin]", "[drop-fun]", 1), `has the sabotage "drop-fun", which is not`},
 		"sabotage twice":      {strings.Replace(good, "[drop-fin]", "[drop-fin, drop-fin]", 1), "twice"},
+		"departs":             {good + "        departs: [MUST-23]\n", `departs from "MUST-23", which is not`},
+		"departs and must":    {strings.Replace(good, "observed", "MUST", 1) + "        departs: [RFC 9293 MUST-23]\n", "has the level of one"},
 		"seed":                {strings.Replace(good, "§4", "four", 1), `has the seed "four"`},
 		"profile":             {good + "        profile: quick\n", `has the profile "quick"`},
 		"since, not a number": {good + "        feature: x\n        since: new\n", `has since "new"`},

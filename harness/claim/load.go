@@ -34,6 +34,7 @@ type claimEntry struct {
 	Claim    string   `yaml:"claim"`
 	Level    string   `yaml:"level"`
 	Sources  []string `yaml:"sources"`
+	Departs  []string `yaml:"departs"`
 	Seed     string   `yaml:"seed"`
 	Since    string   `yaml:"since"`
 	Feature  string   `yaml:"feature"`
@@ -88,7 +89,7 @@ func Parse(name string, data []byte) (*Catalogue, error) {
 			c.index[entry.ID] = len(c.claims)
 			loaded := Claim{
 				ID: entry.ID, Text: entry.Claim, Level: entry.Level, Story: story.Name,
-				Sources: entry.Sources, Seed: entry.Seed, Since: entry.Since, Feature: entry.Feature,
+				Sources: entry.Sources, Departs: entry.Departs, Seed: entry.Seed, Since: entry.Since, Feature: entry.Feature,
 				Profile: entry.Profile, Sabotage: entry.Sabotage,
 			}
 			for _, e := range entry.Expects {
@@ -128,9 +129,10 @@ func claimLines(data []byte) [][]int {
 }
 
 var (
-	idSyntax    = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*/[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
-	sinceSyntax = regexp.MustCompile(`^[0-9]+\.[0-9]+$`)
-	seedSyntax  = regexp.MustCompile(`^(missing|§[0-9](\.[0-9])*(, §[0-9](\.[0-9])*)*)$`)
+	idSyntax          = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*/[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
+	sinceSyntax       = regexp.MustCompile(`^[0-9]+\.[0-9]+$`)
+	requirementSyntax = regexp.MustCompile(`^RFC [0-9]+ (MUST|SHLD|MAY)-[0-9]+$`)
+	seedSyntax        = regexp.MustCompile(`^(missing|§[0-9](\.[0-9])*(, §[0-9](\.[0-9])*)*)$`)
 )
 
 // faults lists what is wrong with one entry, as the ends of sentences about the claim.
@@ -147,6 +149,10 @@ func (e claimEntry) faults(story string, sabotages map[string]string) []string {
 	unless(slices.Contains(Levels(), e.Level), "has the level %q; the levels are %s", e.Level, strings.Join(Levels(), ", "))
 	unless(len(e.Sources) > 0, "has no source")
 	unless(!slices.ContainsFunc(e.Sources, func(s string) bool { return strings.TrimSpace(s) == "" }), "has an empty source")
+	for _, requirement := range e.Departs {
+		unless(requirementSyntax.MatchString(requirement), "departs from %q, which is not of the form RFC 9293 MUST-23", requirement)
+	}
+	unless(len(e.Departs) == 0 || !slices.Contains([]string{"MUST", "SHOULD", "MAY"}, e.Level), "departs from a requirement and has the level of one")
 	unless(seedSyntax.MatchString(e.Seed), "has the seed %q, which is neither sections (§3.1) nor \"missing\"", e.Seed)
 	unless(e.Since == "" || sinceSyntax.MatchString(e.Since), "has since %q, which is not major.minor", e.Since)
 	unless(e.Since == "" || e.Feature != "", "has since without feature")
