@@ -14,7 +14,7 @@ const (
 	mostProcs = 128
 	// specMemory is what a spec's process and the processes on its two hosts take, 7 MB each, rounded up.
 	specMemory = 24 << 20
-	// specFiles are the descriptors the runner holds for a spec: two pipes and a pidfd.
+	// specFiles are the descriptors the runner holds for a spec: three pipes and a pidfd.
 	specFiles = 4
 	// ownFiles are those it holds for itself.
 	ownFiles = 32

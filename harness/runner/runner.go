@@ -1,5 +1,7 @@
 // Package runner runs specs side by side, each in a process of its own, so that one that crashes
-// or hangs takes no other with it and a run lasts hardly longer than its longest spec.
+// or hangs takes no other with it and a run lasts hardly longer than its longest spec. Where starting
+// a process costs more than a spec does, a process may run several, one after another; one that
+// crashes then takes itself alone with it, and the rest get a new process.
 //
 // Specs spend their time waiting, so many more of them run at once than there are processors. What
 // costs processor time is setting the stage; only as many specs as there are processors do that at
@@ -39,6 +41,7 @@ type Options struct {
 	Profile string
 	Out     string // the folder for the pcapng files; empty for none
 	Procs   int    // how many specs at once
+	Batch   int    // how many specs a process runs at the most, one after another; 1 if it is 0
 
 	// Started and Decided are told of each job, one call at a time; either may be nil.
 	Started func(Job)
@@ -58,18 +61,19 @@ func Run(ctx context.Context, jobs []Job, options Options) ([]report.SpecResult,
 	slices.SortStableFunc(order, func(a, b int) int {
 		return cmp.Compare(jobs[b].Spec.Priority, jobs[a].Spec.Priority)
 	})
-	queue := make(chan int, len(order))
-	for _, i := range order {
-		queue <- i
+	batches := r.batches(order)
+	queue := make(chan []int, len(batches))
+	for _, batch := range batches {
+		queue <- batch
 	}
 	close(queue)
 
 	var workers sync.WaitGroup
-	for range min(options.Procs, len(jobs)) {
+	for range min(options.Procs, len(batches)) {
 		workers.Go(func() {
-			for i := range queue {
-				if ctx.Err() == nil {
-					r.one(ctx, i)
+			for batch := range queue {
+				for len(batch) > 0 && ctx.Err() == nil {
+					batch = r.process(ctx, batch)
 				}
 			}
 		})
@@ -94,96 +98,215 @@ type run struct {
 	results []*report.SpecResult
 }
 
-func (r *run) one(ctx context.Context, i int) {
+// batches deals the jobs out, the first of the order first, to as many processes as can be at work
+// at once, or to more where a batch would be too large. Those of a batch have their sabotage in common.
+func (r *run) batches(order []int) [][]int {
+	size := max(1, min(r.options.Batch, (len(order)+r.options.Procs-1)/r.options.Procs))
+	count := (len(order) + size - 1) / size
+	var batches [][]int
+	for i := range count {
+		var batch []int
+		for j := i; j < len(order); j += count {
+			if len(batch) > 0 && r.jobs[order[j]].Sabotage != r.jobs[batch[0]].Sabotage {
+				batches = append(batches, batch)
+				batch = nil
+			}
+			batch = append(batch, order[j])
+		}
+		batches = append(batches, batch)
+	}
+	return batches
+}
+
+// process runs a batch in a process of its own and returns what of it is still to be run: what had
+// not begun when the process died.
+func (r *run) process(ctx context.Context, batch []int) (rest []int) {
 	select {
 	case r.staging <- struct{}{}:
 	case <-ctx.Done():
-		return
+		return nil
 	}
-	leave := sync.OnceFunc(func() { <-r.staging })
-	defer leave()
-
-	r.mu.Lock()
-	if r.options.Started != nil {
-		r.options.Started(r.jobs[i])
-	}
-	r.mu.Unlock()
-
 	began := time.Now()
-	result, err := r.execute(ctx, r.jobs[i], leave)
-	if ctx.Err() != nil {
-		return
+	e := &execution{run: r, ctx: ctx, undecided: batch, staging: true}
+	if r.options.Batch <= 1 {
+		e.begin(batch[0])
 	}
-	if err != nil {
+	err := e.execute()
+	e.staged()
+	if ctx.Err() != nil || len(e.undecided) == 0 {
+		return nil
+	}
+	var lost []int
+	switch {
+	case e.begun:
+		lost = []int{e.underway}
+		rest = slices.DeleteFunc(slices.Clone(e.undecided), func(i int) bool { return i == e.underway })
+	case len(e.undecided) < len(batch): // it died between two specs
+		rest = e.undecided
+	default: // what does not even begin will not begin in another process either
+		lost = e.undecided
+	}
+	for _, i := range lost {
 		spec := r.jobs[i].Spec
-		result = &report.SpecResult{
+		r.decide(i, report.SpecResult{
 			Claim: spec.Claim, Case: spec.Case, Family: spec.Family, Text: spec.Text,
 			Verdict: report.Broken, Reason: err.Error(), Seconds: time.Since(began).Seconds(),
-		}
+		})
 	}
+	return rest
+}
+
+// decide keeps the result of a job and tells of it.
+func (r *run) decide(i int, result report.SpecResult) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.results[i] = result
+	r.results[i] = &result
 	if r.options.Decided != nil {
-		r.options.Decided(r.jobs[i], *result)
+		r.options.Decided(r.jobs[i], result)
 	}
 }
 
-// execute runs one spec in a process of its own and reads its messages.
-func (r *run) execute(ctx context.Context, job Job, staged func()) (*report.SpecResult, error) {
+// execution is one process that runs a batch.
+type execution struct {
+	*run
+	ctx       context.Context
+	undecided []int // of the batch
+	underway  int   // the spec under way, if begun
+	begun     bool
+	staging   bool // it holds a place in run.staging
+	turn      io.Writer
+}
+
+// begin tells that a spec has begun.
+func (e *execution) begin(i int) {
+	if e.begun && e.underway == i {
+		return
+	}
+	e.begun, e.underway = true, i
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.options.Started != nil {
+		e.options.Started(e.jobs[i])
+	}
+}
+
+// staged gives the place among those that set their stage to the next.
+func (e *execution) staged() {
+	if e.staging {
+		e.staging = false
+		<-e.run.staging
+	}
+}
+
+// execute starts the process and hears what it says until it ends. The error says how it ended if
+// it decided less than it was given.
+func (e *execution) execute() error {
 	messages, theirs, err := os.Pipe()
 	if err != nil {
-		return nil, fmt.Errorf("cannot make a pipe for the spec's result: %w", err)
+		return fmt.Errorf("cannot make a pipe for the spec's result: %w", err)
 	}
 	defer messages.Close()
-
-	var output bytes.Buffer
-	spec := exec.CommandContext(ctx, "/proc/self/exe")
-	// A spec's process lives for seconds and works for milliseconds: collecting garbage and
-	// spreading over the processors cost it a quarter more than they bring.
-	spec.Env = append(os.Environ(), "GOGC=off", "GOMAXPROCS=1", "GODEBUG=asyncpreemptoff=1")
-	spec.Env = append(spec.Env, stage.Environment(job.Spec, r.options.Profile, r.options.Out, job.Sabotage)...)
-	spec.ExtraFiles = []*os.File{theirs} // descriptor 3, stage.ResultsFD
-	spec.Stdout, spec.Stderr = &output, &output
-	// Out of the terminal's group: Ctrl-C is for the runner, which then ends its specs.
-	spec.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	// The spec's own processes hold its output open for as long as they live; they die with it.
-	spec.WaitDelay = time.Second
-	err = spec.Start()
-	theirs.Close()
+	turns, turn, err := os.Pipe()
 	if err != nil {
-		return nil, fmt.Errorf("cannot start the spec's process: %w", err)
+		return errors.Join(fmt.Errorf("cannot make a pipe for the spec's turn: %w", err), theirs.Close())
+	}
+	defer turn.Close()
+	e.turn = turn
+
+	var specs []stage.Spec
+	for _, i := range e.undecided {
+		specs = append(specs, e.jobs[i].Spec)
+	}
+	var output bytes.Buffer
+	process := exec.CommandContext(e.ctx, "/proc/self/exe")
+	// A spec's process lives for seconds and works for milliseconds: collecting garbage and
+	// spreading over the processors cost it a quarter more than they bring. One that runs many
+	// specs collects when it would become as large as several.
+	process.Env = append(os.Environ(), "GOGC=off", "GOMEMLIMIT=96MiB", "GOMAXPROCS=1", "GODEBUG=asyncpreemptoff=1")
+	process.Env = append(process.Env, stage.Environment(specs, e.options.Profile, e.options.Out, e.jobs[e.undecided[0]].Sabotage)...)
+	process.ExtraFiles = []*os.File{theirs, turns} // stage.ResultsFD and stage.TurnFD
+	process.Stdout, process.Stderr = &output, &output
+	// Out of the terminal's group: Ctrl-C is for the runner, which then ends its specs.
+	process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// The spec's own processes hold its output open for as long as they live; they die with it.
+	process.WaitDelay = time.Second
+	err = process.Start()
+	theirs.Close()
+	turns.Close()
+	if err != nil {
+		return fmt.Errorf("cannot start the spec's process: %w", err)
 	}
 
-	result, readErr := read(messages, staged)
-	waitErr := spec.Wait()
-	if result != nil {
-		return result, nil
-	}
+	hearErr := e.hear(messages)
+	waitErr := process.Wait()
 	if waitErr == nil {
 		waitErr = errors.New("exit status 0")
 	}
-	return nil, fmt.Errorf("the spec's process ended without a result (%w); its last words: %s",
-		errors.Join(waitErr, readErr), lastWords(output.String()))
+	return fmt.Errorf("the spec's process ended without a result (%w); its last words: %s",
+		errors.Join(waitErr, hearErr), lastWords(output.String()))
 }
 
-func read(messages io.Reader, staged func()) (result *report.SpecResult, err error) {
+// hear takes the process's messages until there are no more.
+func (e *execution) hear(messages io.Reader) error {
 	decoder := json.NewDecoder(messages)
 	for {
 		var message stage.Message
 		if err := decoder.Decode(&message); err != nil {
 			if errors.Is(err, io.EOF) {
-				return result, nil
+				return nil
 			}
-			return result, fmt.Errorf("cannot read the spec's result: %w", err)
+			return fmt.Errorf("cannot read the spec's result: %w", err)
+		}
+		if message.Begun != "" {
+			if i, known := e.find(message.Begun); known {
+				e.begin(i)
+			}
 		}
 		if message.Staged {
-			staged()
+			e.staged()
 		}
 		if message.Result != nil {
-			result = message.Result
+			if i, known := e.find(message.Result.Text); known {
+				e.undecided = slices.DeleteFunc(slices.Clone(e.undecided), func(j int) bool { return j == i })
+				e.begun = false
+				if e.ctx.Err() == nil {
+					e.decide(i, *message.Result)
+				}
+			}
+			if err := e.next(); err != nil {
+				return err
+			}
 		}
 	}
+}
+
+// find is the undecided job of a spec's text.
+func (e *execution) find(text string) (int, bool) {
+	for _, i := range e.undecided {
+		if e.jobs[i].Spec.Text == text {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// next lets the process begin its next spec, if it has one, when there is a place among those that
+// set their stage.
+func (e *execution) next() error {
+	e.staged()
+	if len(e.undecided) == 0 {
+		return nil
+	}
+	select {
+	case e.run.staging <- struct{}{}:
+		e.staging = true
+	case <-e.ctx.Done():
+		return nil // which ends the process
+	}
+	if _, err := e.turn.Write([]byte{1}); err != nil {
+		return fmt.Errorf("cannot let the next spec begin: %w", err)
+	}
+	return nil
 }
 
 // lastWords are the first and the last lines of what a process said, without Ginkgo's own: a crash

@@ -3,9 +3,14 @@ package runner_test
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/halfopen/halfopen/harness/report"
 	"github.com/halfopen/halfopen/harness/runner"
@@ -44,6 +49,77 @@ func TestResultsComeInTheOrderOfTheJobsAndEachIsToldOnce(t *testing.T) {
 	for i, result := range results {
 		if result.Text != plan[i].Spec.Text || told[result.Text] != 1 || result.Verdict != report.Pass {
 			t.Errorf("result %d is %q, %s, told %d times", i, result.Text, result.Verdict, told[result.Text])
+		}
+	}
+}
+
+func TestABatchGivesWhatSingleProcessesGive(t *testing.T) {
+	plan := append(jobs(t, "process-crash/survivor-close-wait"), jobs(t, "process-crash/write-after-fin-succeeds")...)
+	told := map[string]int{}
+	results, err := runner.Run(t.Context(), plan, runner.Options{
+		Profile: "scaled", Out: t.TempDir(), Procs: 2, Batch: 32,
+		Started: func(job runner.Job) { told[job.Spec.Text]++ },
+		Decided: func(job runner.Job, _ report.SpecResult) { told[job.Spec.Text]++ },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(results) != len(plan) {
+		t.Errorf("%d results of %d", len(results), len(plan))
+	}
+	for i, result := range results {
+		if result.Text != plan[i].Spec.Text || told[result.Text] != 2 || result.Verdict != report.Pass {
+			t.Errorf("result %d is %q, %s, told %d times", i, result.Text, result.Verdict, told[result.Text])
+		}
+	}
+}
+
+func TestASpecThatKillsItsProcessTakesNoOtherOfItsBatchWithIt(t *testing.T) {
+	plan := jobs(t, "process-crash/survivor-close-wait")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	killed := ""
+	results, err := runner.Run(ctx, plan, runner.Options{
+		Profile: "scaled", Procs: 1, Batch: 32,
+		Started: func(job runner.Job) {
+			if killed == "" {
+				killed = job.Spec.Text
+				killChildren(t)
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, result := range results {
+		want := report.Pass
+		if result.Text == killed {
+			want = report.Broken
+		}
+		if result.Verdict != want {
+			t.Errorf("%q is %s: %s", result.Text, result.Verdict, result.Reason)
+		}
+	}
+	if len(results) != len(plan) || killed == "" {
+		t.Errorf("%d results of %d, killed %q", len(results), len(plan), killed)
+	}
+}
+
+// killChildren kills the processes that this one has started.
+func killChildren(t *testing.T) {
+	tasks, err := filepath.Glob("/proc/self/task/*/children")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, task := range tasks {
+		children, err := os.ReadFile(task)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, child := range strings.Fields(string(children)) {
+			if pid, err := strconv.Atoi(child); err == nil {
+				_ = unix.Kill(pid, unix.SIGKILL)
+			}
 		}
 	}
 }

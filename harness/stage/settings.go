@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -19,8 +20,8 @@ const (
 	OutEnv      = "HALFOPEN_OUT"      // a folder for the pcapng files; without it only a failed spec leaves one
 	ClockEnv    = "HALFOPEN_CLOCK"    // real (the default) or virtual, on which windows have no slack
 	SabotageEnv = "HALFOPEN_SABOTAGE" // takes a behaviour away, to see a spec fail
-	specEnv     = "HALFOPEN_SPEC"     // the full text of the one spec to run
-	claimEnv    = "HALFOPEN_CLAIM"    // the claim it proves, as JSON
+	specsEnv    = "HALFOPEN_SPECS"    // the full texts of the specs to run, a line each
+	claimsEnv   = "HALFOPEN_CLAIMS"   // the claims they prove, as JSON
 )
 
 // virtualClock is the value of ClockEnv in a guest whose time is its own instructions.
@@ -40,14 +41,20 @@ func environment() settings {
 // catalogue is read once in each process that needs all of it.
 var catalogue = sync.OnceValues(claim.Load)
 
-// encodedClaim is the claim for the process that proves it: reading the whole catalogue there would
-// be a tenth of all that it computes.
-func encodedClaim(id string) string {
+// encodedClaims are the claims for the process that proves them: reading the whole catalogue there
+// would be a tenth of all that it computes.
+func encodedClaims(specs []Spec) string {
 	all, err := catalogue()
 	if err != nil {
-		return "" // the spec's process meets the same error and can tell it
+		return "" // the specs' process meets the same error and can tell it
 	}
-	proved, _ := all.ByID(id)
+	var proved []claim.Claim
+	for _, spec := range specs {
+		each, known := all.ByID(spec.Claim)
+		if known && !slices.ContainsFunc(proved, func(c claim.Claim) bool { return c.ID == each.ID }) {
+			proved = append(proved, each)
+		}
+	}
 	encoded, err := json.Marshal(proved)
 	if err != nil {
 		return ""
@@ -55,15 +62,22 @@ func encodedClaim(id string) string {
 	return string(encoded)
 }
 
-// claimOf is the claim of that ID: the one that the runner passed, or the catalogue's.
+// passedClaims are those that the runner passed, none if there is no runner.
+var passedClaims = sync.OnceValue(func() (claims []claim.Claim) {
+	_ = json.Unmarshal([]byte(os.Getenv(claimsEnv)), &claims)
+	return claims
+})
+
+// claimOf is the claim of that ID: one that the runner passed, or the catalogue's.
 func claimOf(id string) (claim.Claim, error) {
-	var proved claim.Claim
-	if err := json.Unmarshal([]byte(os.Getenv(claimEnv)), &proved); err == nil && proved.ID == id && id != "" {
-		return proved, nil
+	for _, proved := range passedClaims() {
+		if proved.ID == id {
+			return proved, nil
+		}
 	}
 	all, err := catalogue()
 	if err != nil {
-		return proved, err
+		return claim.Claim{}, err
 	}
 	proved, known := all.ByID(id)
 	if !known {

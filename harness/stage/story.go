@@ -2,7 +2,7 @@ package stage
 
 import (
 	"fmt"
-	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -32,11 +32,11 @@ func Story(name string, body func()) bool {
 }
 
 // concerned tells whether this process has anything to do with the specs whose text begins so. One
-// that runs a single spec does not build the others: Ginkgo's work on what it then skips would be a
+// that runs few specs does not build the others: Ginkgo's work on what it then skips would be a
 // third of all that the process computes.
 func concerned(text string) bool {
-	only := os.Getenv(specEnv)
-	return only == "" || strings.HasPrefix(only, text+" ")
+	only := theSpecs()
+	return only == nil || slices.ContainsFunc(only, func(spec string) bool { return strings.HasPrefix(spec, text+" ") })
 }
 
 // Claim decorates a spec with the claim it proves, by its ID in fixtures/claims.yaml.

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"os"
 	"regexp"
+	"strings"
+	"sync"
 
 	. "github.com/onsi/ginkgo/v2"
 	"github.com/onsi/ginkgo/v2/types"
@@ -12,6 +14,9 @@ import (
 
 	"github.com/halfopen/halfopen/harness/report"
 )
+
+// suiteName stands before each spec's text where Ginkgo looks for those in focus.
+const suiteName = "halfopen"
 
 // Spec is a spec of this program, known without running it.
 type Spec struct {
@@ -23,7 +28,7 @@ type Spec struct {
 // Specs lists the specs that are linked into this program, in the order they are written.
 func Specs() []Spec {
 	var specs []Spec
-	for _, r := range PreviewSpecs("halfopen").SpecReports {
+	for _, r := range PreviewSpecs(suiteName).SpecReports {
 		if r.LeafNodeType == types.NodeTypeIt {
 			specs = append(specs, Spec{Identity: Identify(r), Text: r.FullText(), Priority: r.SpecPriority})
 		}
@@ -31,29 +36,46 @@ func Specs() []Spec {
 	return specs
 }
 
-// IsSpec tells whether this process is to run one spec and nothing else.
-func IsSpec() bool { return os.Getenv(specEnv) != "" }
+// theSpecs are the texts of those that this process is to run, nil if it is to run all or none.
+var theSpecs = sync.OnceValue(func() []string {
+	texts := os.Getenv(specsEnv)
+	if texts == "" {
+		return nil
+	}
+	return strings.Split(texts, "\n")
+})
 
-// RunSpec runs the one spec that the environment names (Environment) and returns the exit code:
-// 0 passed or unsupported, 1 otherwise. Its result goes to the pipe that the runner reads.
+// IsSpec tells whether this process is to run the specs of a runner and nothing else.
+func IsSpec() bool { return theSpecs() != nil }
+
+// RunSpec runs the specs that the environment names (Environment), one after another, and returns
+// the exit code: 0 if all passed or are unsupported, 1 otherwise. Their results go to the pipe that
+// the runner reads.
 func RunSpec() int {
 	suiteConfig, reporterConfig := GinkgoConfiguration()
-	suiteConfig.FocusStrings = []string{regexp.QuoteMeta(os.Getenv(specEnv)) + "$"}
-	suiteConfig.Timeout = 0 // Ginkgo's hour is less than a keepalive with the kernel's defaults takes
+	for _, text := range theSpecs() {
+		suiteConfig.FocusStrings = append(suiteConfig.FocusStrings, "^"+suiteName+" "+regexp.QuoteMeta(text)+"$")
+	}
+	suiteConfig.RandomSeed = 1 // the same order every time
+	suiteConfig.Timeout = 0    // Ginkgo's hour is less than a keepalive with the kernel's defaults takes
 	reporterConfig.Succinct, reporterConfig.NoColor = true, true
 	RegisterFailHandler(Fail)
 	var t testingT
-	if !RunSpecs(&t, "halfopen", suiteConfig, reporterConfig) || t.failed {
+	if !RunSpecs(&t, suiteName, suiteConfig, reporterConfig) || t.failed {
 		return 1
 	}
 	return 0
 }
 
-// Environment makes a process of this program run one spec.
-func Environment(spec Spec, profile, out, sabotage string) []string {
+// Environment makes a process of this program run specs.
+func Environment(specs []Spec, profile, out, sabotage string) []string {
+	var texts []string
+	for _, spec := range specs {
+		texts = append(texts, spec.Text)
+	}
 	return []string{
-		claimEnv + "=" + encodedClaim(spec.Claim),
-		specEnv + "=" + spec.Text, ProfileEnv + "=" + profile, OutEnv + "=" + out, SabotageEnv + "=" + sabotage,
+		claimsEnv + "=" + encodedClaims(specs),
+		specsEnv + "=" + strings.Join(texts, "\n"), ProfileEnv + "=" + profile, OutEnv + "=" + out, SabotageEnv + "=" + sabotage,
 	}
 }
 
@@ -62,12 +84,16 @@ type testingT struct{ failed bool }
 
 func (t *testingT) Fail() { t.failed = true }
 
-// ResultsFD is the descriptor on which the process of one spec writes its messages, a JSON value
-// each.
-const ResultsFD = 3
+// The descriptors of a process that runs specs for a runner: on the first it writes its messages, a
+// JSON value each; from the second it reads a byte before each spec but its first.
+const (
+	ResultsFD = 3
+	TurnFD    = 4
+)
 
-// Message is what the process of one spec tells its runner.
+// Message is what the process of some specs tells its runner.
 type Message struct {
+	Begun  string             `json:"begun,omitempty"`  // the spec of that text begins
 	Staged bool               `json:"staged,omitempty"` // the stage is set, the waiting begins
 	Result *report.SpecResult `json:"result,omitempty"` // the spec is decided
 }
@@ -89,9 +115,38 @@ func send(m Message) {
 	_ = json.NewEncoder(results).Encode(m)
 }
 
+// filteredOut tells whether Ginkgo speaks of a spec that this process does not run.
+func filteredOut(r SpecReport) bool {
+	return r.State == types.SpecStateSkipped && len(r.SpecEvents) == 0
+}
+
+// begun counts the specs that this process has begun.
+var begun int
+
+var _ = ReportBeforeEach(func(r SpecReport) {
+	if !IsSpec() || filteredOut(r) {
+		return
+	}
+	if begun++; begun > 1 {
+		awaitTurn()
+	}
+	send(Message{Begun: r.FullText()})
+})
+
+// awaitTurn waits until the runner lets the next spec set its stage. A runner that is gone takes
+// this process with it.
+func awaitTurn() {
+	turn := make([]byte, 1)
+	for {
+		if _, err := unix.Read(TurnFD, turn); err != unix.EINTR {
+			return
+		}
+	}
+}
+
 var _ = ReportAfterEach(func(r SpecReport) {
-	if r.State == types.SpecStateSkipped && len(r.SpecEvents) == 0 {
-		return // filtered out
+	if filteredOut(r) {
+		return
 	}
 	result := Result(r)
 	send(Message{Result: &result})

@@ -64,6 +64,10 @@ func decodeNews(message []byte) (news guestNews, capture []byte, err error) {
 // guestResults is the folder in a guest in which specs leave their captures.
 const guestResults = "/results"
 
+// guestBatch is how many specs a process in a guest runs: where every instruction is emulated, to
+// start this program costs as much as half a spec.
+const guestBatch = 32
+
 // inGuest is PID 1's work: it runs the specs and sends each result as soon as it is there.
 func inGuest(encoded []byte, send func([]byte) error) int {
 	if err := proveHere(encoded, send); err != nil {
@@ -116,7 +120,7 @@ func proveHere(encoded []byte, send func([]byte) error) error {
 	}}, nil)
 	index := func(j runner.Job) int { return slices.Index(job.Specs, j.Spec.Text) }
 	_, err = runner.Run(ctx, plan, runner.Options{
-		Profile: job.Profile, Out: guestResults, Procs: job.Procs,
+		Profile: job.Profile, Out: guestResults, Procs: job.Procs, Batch: guestBatch,
 		Started: func(j runner.Job) {
 			i := index(j)
 			tell(guestNews{Started: &i}, nil)
