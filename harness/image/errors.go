@@ -3,6 +3,7 @@ package image
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 )
 
@@ -19,6 +20,13 @@ var (
 	ErrNoSpace    = errors.New("no space")
 	ErrNotKernel  = errors.New("not a kernel")
 )
+
+// Unavailable tells whether an image could not be had for a reason that lies in the archive or in
+// the way to it, and neither in the image nor in the request for it.
+func Unavailable(err error) bool {
+	return slices.ContainsFunc([]error{ErrNoMirror, ErrOffline, ErrNoKeyring, ErrExpired, ErrNotOffered},
+		func(reason error) bool { return errors.Is(err, reason) })
+}
 
 // problem is one of the above with its sentence.
 type problem struct {

@@ -55,6 +55,7 @@ type Watch struct {
 	Up      func()                        // PID 1 begins the job
 	Message func([]byte) error            // from the job; an error ends the guest
 	Console func(line string)             // without its line end
+	Trouble func(line string)             // a line of the console on which the kernel complains
 }
 
 // Outcome is how a guest ended, as far as it came.
@@ -67,6 +68,5 @@ type Outcome struct {
 	UpCPU    time.Duration // the emulator's processor time when the job began
 	CPU      time.Duration // the emulator's processor time, last attempt
 	Wall     time.Duration // of the last attempt
-	Trouble  []string      // the console's lines on which the kernel complains
 	Console  []string      // the console's last lines
 }

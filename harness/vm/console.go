@@ -27,19 +27,17 @@ var complaints = sync.OnceValue(func() *regexp.Regexp {
 type console struct {
 	mu       sync.Mutex
 	last     []string
-	trouble  []string
 	panicked bool
 	memory   bool
 }
 
-// read takes lines until the console is closed.
-func (c *console) read(from io.Reader, tell func(string)) {
+// read takes lines until the console is closed, and tells each, and whether the kernel complains on it.
+func (c *console) read(from io.Reader, tell func(line string, trouble bool)) {
 	lines := bufio.NewReaderSize(from, 1<<16)
 	for {
 		line, err := lines.ReadString('\n')
 		if line = strings.TrimRight(line, "\r\n"); line != "" {
-			c.take(line)
-			tell(line)
+			tell(line, c.take(line))
 		}
 		if err != nil {
 			return
@@ -47,23 +45,23 @@ func (c *console) read(from io.Reader, tell func(string)) {
 	}
 }
 
-func (c *console) take(line string) {
+func (c *console) take(line string) (trouble bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.last = append(c.last, line); len(c.last) > lastWords {
 		c.last = c.last[1:]
 	}
 	if !complaints().MatchString(line) {
-		return
+		return false
 	}
-	c.trouble = append(c.trouble, line)
 	c.panicked = c.panicked || strings.Contains(line, "Kernel panic")
 	c.memory = c.memory || strings.Contains(line, "Out of memory") || strings.Contains(line, "deadlocked on memory")
+	return true
 }
 
-// said is what was kept: the last lines and those on which the kernel complained.
-func (c *console) said() (last, trouble []string, panicked, memory bool) {
+// said is what was kept: the last lines, and of the complaints what decides how the guest ended.
+func (c *console) said() (last []string, panicked, memory bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.Clone(c.last), slices.Clone(c.trouble), c.panicked, c.memory
+	return slices.Clone(c.last), c.panicked, c.memory
 }

@@ -16,10 +16,6 @@ import (
 
 // The tests of this file boot a real kernel in the real emulator.
 
-// noKernel are the reasons for which a machine has no kernel to boot: they lie in the archive it
-// reaches and not in this package, so the test is skipped with the reason.
-var noKernel = []error{image.ErrNoMirror, image.ErrOffline, image.ErrNoKeyring, image.ErrExpired, image.ErrNotOffered}
-
 // bootable is a guest whose PID 1 is testdata/guest.
 func bootable(t testing.TB, job string) Config {
 	t.Helper()
@@ -30,7 +26,7 @@ func bootable(t testing.TB, job string) Config {
 		t.Skip(err)
 	}
 	boot, err := image.Pull(t.Context(), "debian:6.1", image.Options{})
-	if slices.ContainsFunc(noKernel, func(why error) bool { return errors.Is(err, why) }) {
+	if image.Unavailable(err) {
 		t.Skip(err)
 	}
 	if err != nil {
@@ -60,14 +56,20 @@ func collect(said *[]string) Watch {
 	}}
 }
 
+// untroubled is a watch of a guest whose kernel must not complain.
+func untroubled(t *testing.T, said *[]string) Watch {
+	watch := collect(said)
+	watch.Trouble = func(line string) { t.Error(line) }
+	return watch
+}
+
 func TestTwoRunsOfAGuestAreTheSame(t *testing.T) {
 	g := NewWithT(t)
 	config := bootable(t, "say")
 	run := func() (said []string, outcome Outcome) {
-		outcome, err := Run(t.Context(), config, collect(&said))
+		outcome, err := Run(t.Context(), config, untroubled(t, &said))
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(outcome.Code).To(Equal(3), "the job's exit code")
-		g.Expect(outcome.Trouble).To(BeEmpty())
 		return said, outcome
 	}
 	first, outcome := run()
@@ -94,6 +96,32 @@ func TestAKernelWithoutVirtioSpeaksOverTheSerialPort(t *testing.T) {
 	g.Expect(outcome.Code).To(Equal(3))
 	g.Expect(said).To(HaveLen(1))
 }
+
+func TestAKernelWithoutADirectBootStartsFromFirmware(t *testing.T) {
+	g := NewWithT(t)
+	config := bootable(t, "say")
+	if config.Kernel.BzImage == "" {
+		t.Skip("this kernel has no bzImage")
+	}
+	config.Kernel.PVH = false
+	var said []string
+	outcome, err := Run(t.Context(), config, untroubled(t, &said))
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(outcome.Code).To(Equal(3))
+	g.Expect(said).To(HaveLen(1))
+}
+
+func TestOnTheRealClockAGuestTakesItsTime(t *testing.T) {
+	g := NewWithT(t)
+	config := bootable(t, "hang")
+	config.Clock = Real
+	began := false
+	_, err := Run(t.Context(), config, Watch{Up: func() { began = true }, Message: func([]byte) error { return errEnough }})
+	g.Expect(err).To(MatchError(errEnough))
+	g.Expect(began).To(BeTrue())
+}
+
+var errEnough = errors.New("enough was heard")
 
 func TestAGuestEndsAsItDoes(t *testing.T) {
 	for job, expected := range map[string]struct {

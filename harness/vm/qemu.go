@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/halfopen/halfopen/harness/vm/guest"
 )
 
@@ -60,8 +62,28 @@ const date = "2026-01-01T00:00:00"
 // wake-ups a second.
 const processor = "qemu64,-cx16,+arat"
 
+// accelerator is what runs the guest's instructions.
+type accelerator string
+
+const (
+	emulation      accelerator = "tcg"
+	virtualization accelerator = "kvm"
+)
+
+const kvmDevice = "/dev/kvm"
+
+// accelerators are what to try, in this order: the next where a guest does not boot with one. The
+// device may be there and of no use (a virtual machine without nested virtualization), and only a
+// boot tells. The virtual clock counts instructions, which the machine's own processor does not.
+func (c Config) accelerators(device string) []accelerator {
+	if c.Clock == Real && unix.Access(device, unix.R_OK|unix.W_OK) == nil {
+		return []accelerator{virtualization, emulation}
+	}
+	return []accelerator{emulation}
+}
+
 // arguments is the emulator's command line for one attempt.
-func (c Config) arguments(seed uint64) ([]string, error) {
+func (c Config) arguments(seed uint64, by accelerator) ([]string, error) {
 	args := []string{
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-m", strconv.Itoa(c.Memory) + "M",
@@ -90,11 +112,16 @@ func (c Config) arguments(seed uint64) ([]string, error) {
 	args = append(args, "-kernel", boot,
 		"-device", "virtio-serial-"+bus,
 		"-device", "virtserialport,chardev=messages,name="+guest.PortName)
+	model := processor
+	if by == virtualization {
+		model = "host"
+	}
+	args = append(args, "-accel", string(by), "-cpu", model)
 	switch c.Clock {
 	case Virtual:
-		args = append(args, "-accel", "tcg", "-cpu", processor, "-icount", "shift=1,sleep=off", "-rtc", "base="+date+",clock=vm")
+		args = append(args, "-icount", "shift=1,sleep=off", "-rtc", "base="+date+",clock=vm")
 	case Real:
-		args = append(args, "-accel", "tcg", "-cpu", processor, "-rtc", "base="+date)
+		args = append(args, "-rtc", "base="+date)
 	default:
 		return nil, fmt.Errorf("there is no clock %q: it is %s or %s", c.Clock, Virtual, Real)
 	}

@@ -55,24 +55,38 @@ func TestTheCommandLineEndsWithWhatTheCallerAppends(t *testing.T) {
 	config := Config{Append: "loglevel=7"}.withDefaults()
 	g.Expect(config.commandLine()).To(HaveSuffix(" loglevel=7"))
 	config.Kernel = Kernel{Path: "vmlinux", PVH: true}
-	args, err := config.arguments(1<<32 + 5)
+	args, err := config.arguments(1<<32 + 5, emulation)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(strings.Join(args, " ")).To(And(
 		ContainSubstring("-seed 5 "), ContainSubstring("-M microvm"), ContainSubstring("-icount shift="),
 		ContainSubstring("virtio-serial-device"), ContainSubstring("-kernel vmlinux")))
 	config.Kernel = Kernel{Path: "vmlinux", BzImage: "vmlinuz"}
-	args, err = config.arguments(1)
+	args, err = config.arguments(1, emulation)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(strings.Join(args, " ")).To(And(ContainSubstring("-M q35"), ContainSubstring("virtio-serial-pci"), ContainSubstring("-kernel vmlinuz")))
 	config.Kernel = Kernel{Path: "vmlinux"}
-	_, err = config.arguments(1)
+	_, err = config.arguments(1, emulation)
 	g.Expect(err).To(MatchError(ErrNoBoot))
+}
+
+func TestOnlyTheRealClockMayUseTheMachinesOwnProcessor(t *testing.T) {
+	g := NewWithT(t)
+	device := filepath.Join(t.TempDir(), "kvm")
+	g.Expect(Config{Clock: Real}.accelerators(device)).To(Equal([]accelerator{emulation}), "there is no such device")
+	g.Expect(os.WriteFile(device, nil, 0o600)).To(Succeed())
+	g.Expect(Config{Clock: Real}.accelerators(device)).To(Equal([]accelerator{virtualization, emulation}))
+	g.Expect(Config{Clock: Virtual}.accelerators(device)).To(Equal([]accelerator{emulation}))
+
+	config := Config{Kernel: Kernel{Path: "vmlinux", PVH: true}, Clock: Real}
+	args, err := config.arguments(1, virtualization)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(strings.Join(args, " ")).To(ContainSubstring("-accel kvm -cpu host"))
 }
 
 func TestTheConsoleKnowsAKernelThatComplains(t *testing.T) {
 	g := NewWithT(t)
 	var words console
-	var told []string
+	var told, trouble []string
 	words.read(strings.NewReader(strings.Join([]string{
 		"[    1.0] virtio_console: loaded",
 		"[    2.0] BUG: kernel NULL pointer dereference, address: 0000000000000008",
@@ -81,8 +95,13 @@ func TestTheConsoleKnowsAKernelThatComplains(t *testing.T) {
 		"[    5.0] rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:",
 		"[    6.0] Out of memory: Killed process 3139 (exe)",
 		"[    7.0] Kernel panic - not syncing: Attempted to kill init!\r",
-	}, "\n")), func(line string) { told = append(told, line) })
-	last, trouble, panicked, memory := words.said()
+	}, "\n")), func(line string, complains bool) {
+		told = append(told, line)
+		if complains {
+			trouble = append(trouble, line)
+		}
+	})
+	last, panicked, memory := words.said()
 	g.Expect(told).To(HaveLen(7))
 	g.Expect(last).To(Equal(told))
 	g.Expect(trouble).To(Equal(told[1:]))

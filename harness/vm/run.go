@@ -21,7 +21,7 @@ import (
 	"github.com/halfopen/halfopen/harness/vm/guest"
 )
 
-// attempts is how often a guest is started that dies before PID 1 is up.
+// attempts is how often a guest is started, with the same accelerator, that dies before PID 1 is up.
 const attempts = 2
 
 // Run boots a guest, waits until it ends and tells what came out. The error is nil if the job
@@ -35,29 +35,34 @@ func Run(ctx context.Context, config Config, watch Watch) (Outcome, error) {
 		return Outcome{}, err
 	}
 	var outcome Outcome
-	for number := 1; ; number++ {
+	by := config.accelerators(kvmDevice)
+	for number, last := 1, attempts; ; number++ {
 		// A seed far from those that callers count up from one.
 		seed := config.Seed + uint64(number-1)<<16
 		if watch.Attempt != nil {
 			watch.Attempt(number, seed)
 		}
-		outcome, err = attempt(ctx, qemu, config, seed, watch)
+		outcome, err = attempt(ctx, qemu, config, by[0], seed, watch)
 		outcome.Attempts, outcome.Seed = number, seed
-		again := errors.Is(err, ErrNoBoot)
-		if !again || number == attempts || ctx.Err() != nil {
+		switch {
+		case !errors.Is(err, ErrNoBoot) || ctx.Err() != nil:
+			return outcome, err
+		case len(by) > 1:
+			by, last = by[1:], number+attempts
+		case number >= last:
 			return outcome, err
 		}
 	}
 }
 
 // attempt starts the emulator once.
-func attempt(ctx context.Context, qemu string, config Config, seed uint64, watch Watch) (outcome Outcome, err error) {
+func attempt(ctx context.Context, qemu string, config Config, by accelerator, seed uint64, watch Watch) (outcome Outcome, err error) {
 	initramfs, err := pack(config, seed)
 	if err != nil {
 		return outcome, err
 	}
 	defer initramfs.Close()
-	args, err := config.arguments(seed)
+	args, err := config.arguments(seed, by)
 	if err != nil {
 		return outcome, err
 	}
@@ -107,8 +112,8 @@ func attempt(ctx context.Context, qemu string, config Config, seed uint64, watch
 	outcome.Wall = time.Since(began)
 	outcome.CPU = command.ProcessState.UserTime() + command.ProcessState.SystemTime()
 	outcome.Code, outcome.Up, outcome.UpCPU, outcome.Lasted = r.ending.Code, r.up, r.upCPU, r.ending.Monotonic
-	last, trouble, panicked, memory := words.said()
-	outcome.Console, outcome.Trouble = last, trouble
+	last, panicked, memory := words.said()
+	outcome.Console = last
 	switch {
 	case r.ended && r.ending.Trouble != "":
 		return outcome, because(ErrUnprepared, nil, "the guest could not be prepared: %s", r.ending.Trouble)
@@ -223,11 +228,14 @@ func (r *reception) fail(err error) {
 	r.err = errors.Join(r.err, err)
 }
 
-func (r *reception) console(line string) {
+func (r *reception) console(line string, trouble bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.watch.Console != nil {
 		r.watch.Console(line)
+	}
+	if trouble && r.watch.Trouble != nil {
+		r.watch.Trouble(line)
 	}
 }
 

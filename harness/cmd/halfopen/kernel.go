@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/halfopen/halfopen/harness/claim"
@@ -77,7 +78,8 @@ type guestReport struct {
 	seconds float64 // on the guest's clock
 	specs   []report.SpecResult
 	outcome vm.Outcome
-	ended   error // why the guest did not decide all; nil if it did
+	trouble []string // lines on which the guest's kernel complained, each with the specs that ran
+	ended   error    // why the guest did not decide all; nil if it did
 }
 
 // run boots the kernel and proves the plan in it. Specs that the guest could not decide are broken,
@@ -109,6 +111,7 @@ func (g *guestRun) run(ctx context.Context) (guestReport, error) {
 	r.outcome, err = vm.Run(ctx, config, vm.Watch{
 		Console: g.console,
 		Message: func(message []byte) error { return g.take(message, &r) },
+		Trouble: func(line string) { r.trouble = append(r.trouble, line+g.meanwhile()) },
 	})
 	switch {
 	case ctx.Err() != nil:
@@ -170,6 +173,20 @@ func (g *guestRun) decide(index int, result report.SpecResult, capture []byte) e
 	}
 	// The name comes from inside the guest: no path of it may lead out of the folder.
 	return report.WriteFile(filepath.Join(g.out, filepath.Base(result.Pcapng)), capture)
+}
+
+// meanwhile names the specs under way.
+func (g *guestRun) meanwhile() string {
+	var specs []string
+	for i, job := range g.plan {
+		if g.underway[i] {
+			specs = append(specs, title(job.Spec))
+		}
+	}
+	if len(specs) == 0 {
+		return " (no spec was under way)"
+	}
+	return " (under way: " + strings.Join(specs, "; ") + ")"
 }
 
 // breakRest makes a result for each spec that the guest owes one.
@@ -239,7 +256,7 @@ func (c *runCommand) proveInGuest(ctx context.Context, catalogue *claim.Catalogu
 		Sabotage: c.Sabotage, Started: r.begun.Date, Seconds: r.seconds, Complete: interrupted == nil, Claims: results,
 	})
 	printer.Finish(report.Closing{Folder: c.Out, Seconds: r.seconds})
-	for _, line := range r.outcome.Trouble {
+	for _, line := range r.trouble {
 		fmt.Println("the guest's kernel complained:", line)
 	}
 	if c.Trace {

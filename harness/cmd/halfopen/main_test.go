@@ -16,11 +16,15 @@ import (
 
 	"github.com/halfopen/halfopen/harness/process"
 	"github.com/halfopen/halfopen/harness/stage"
+	"github.com/halfopen/halfopen/harness/vm/guest"
 )
 
-// TestMain makes the test binary the command too: under the name halfopen, as a spec's process and
-// as a process of a lab.
+// TestMain makes the test binary the command too: under the name halfopen, as a spec's process, as
+// a process of a lab and as PID 1 of a guest.
 func TestMain(m *testing.M) {
+	if guest.Here() {
+		guest.Main(inGuest)
+	}
 	process.RunRole()
 	if stage.IsSpec() {
 		os.Exit(stage.RunSpec())

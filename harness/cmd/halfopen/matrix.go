@@ -310,7 +310,7 @@ func (c *matrixCommand) proveInGuest(ctx context.Context, catalogue *claim.Catal
 		},
 	}
 	r, err := g.run(ctx)
-	watch.Complained(r.outcome.Trouble)
+	watch.Complained(r.trouble)
 	if !began {
 		// Nothing was decided on this kernel: a column of broken cells would say no more, and an empty
 		// folder nothing.

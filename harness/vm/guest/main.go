@@ -146,4 +146,8 @@ var quiets = []struct{ sysctl, value string }{
 	{"vm.dirty_writeback_centisecs", "0"}, // wb_workfn: every five seconds
 	{"vm.compaction_proactiveness", "0"},  // kcompactd: twice a second
 	{"kernel.timer_migration", "0"},
+	// neigh_managed_work: every five seconds for each family, to probe neighbours that are marked as
+	// managed, of which there are none.
+	{"net.ipv4.neigh.default.interval_probe_time_ms", "86400000"},
+	{"net.ipv6.neigh.default.interval_probe_time_ms", "86400000"},
 }
