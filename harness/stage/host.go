@@ -116,6 +116,9 @@ func (h *Host) SetSysctl(name string, value int) {
 	if withheldSysctls[h.scene.sabotage] == name {
 		return
 	}
+	if forced, ok := forcedSysctls[h.scene.sabotage][name]; ok {
+		value = forced
+	}
 	mustStage(h.lab.SetSysctl(name, strconv.Itoa(value)))
 }
 

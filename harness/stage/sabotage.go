@@ -29,6 +29,7 @@ var sysctls = map[string]map[string]int{
 	"retries2-up":                {"net.ipv4.tcp_retries2": 14},
 	"retries2-down":              {"net.ipv4.tcp_retries2": 0},
 	"fin-timeout-up":             {"net.ipv4.tcp_fin_timeout": 30},
+	"orphan-retries-up":          {"net.ipv4.tcp_orphan_retries": 7},
 	"early-retrans-off":          {"net.ipv4.tcp_early_retrans": 0},
 	"keepalive-defaults-changed": {"net.ipv4.tcp_keepalive_time": 7, "net.ipv4.tcp_keepalive_intvl": 7, "net.ipv4.tcp_keepalive_probes": 7},
 }
@@ -38,6 +39,13 @@ var withheldSysctls = map[string]string{
 	"rto-max-up":    "net.ipv4.tcp_rto_max_ms",
 	"rto-min-up":    "net.ipv4.tcp_rto_min_us",
 	"timestamps-on": "net.ipv4.tcp_timestamps",
+	"tw-reuse-off":  "net.ipv4.tcp_tw_reuse",
+	"rfc1337-off":   "net.ipv4.tcp_rfc1337",
+}
+
+// forcedSysctls are the values that a sabotage puts in the place of those a spec sets.
+var forcedSysctls = map[string]map[string]int{
+	"tw-reuse-on": {"net.ipv4.tcp_tw_reuse": 1},
 }
 
 // withheldOptions are the socket options that a sabotage keeps from being set.
@@ -45,6 +53,7 @@ var withheldOptions = map[string][2]int{
 	"keepalive-off":    {unix.SOL_SOCKET, unix.SO_KEEPALIVE},
 	"user-timeout-off": {unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT},
 	"rto-max-up":       {unix.IPPROTO_TCP, unix.TCP_RTO_MAX_MS},
+	"linger2-off":      {unix.IPPROTO_TCP, unix.TCP_LINGER2},
 }
 
 func (s *scene) withheld(level, name int) bool {
@@ -116,6 +125,15 @@ func (s *scene) sabotageFault(hit func(*End) bool) {
 			end.injectReset()
 		}
 	}
+}
+
+// ForgeReset lets a RST reach the end that looks as if its peer had sent it.
+func (e *End) ForgeReset(ctx context.Context) {
+	GinkgoHelper()
+	if e.Host.scene.sabotaged("drop-rst") {
+		return
+	}
+	e.injectReset()
 }
 
 // injectReset lets a RST reach the end that looks as if its peer had sent it.
