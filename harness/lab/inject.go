@@ -26,8 +26,9 @@ func (l *Lab) InjectReset(to *Host, src, dst netip.AddrPort, seq uint32) error {
 	return nil
 }
 
-// DeliverLate lets a segment that was swallowed on its way reach its host after all, as it left its
-// sender: the path was slow and not broken. Filters do not see it.
+// DeliverLate lets a segment that was captured reach its host once more, or after all if it was
+// swallowed: the path was slow and not broken. Filters do not see it. A duplicate of what has been
+// delivered before is not in the record.
 func (l *Lab) DeliverLate(to *Host, segment wire.Segment) error {
 	for _, frame := range l.record.Frames() {
 		if frame.Number == segment.Number {

@@ -14,6 +14,7 @@ import (
 	"github.com/halfopen/halfopen/harness/process"
 	"github.com/halfopen/halfopen/harness/socket"
 	"github.com/halfopen/halfopen/harness/timing"
+	"github.com/halfopen/halfopen/harness/wire"
 	"github.com/halfopen/halfopen/harness/wire/match"
 )
 
@@ -123,6 +124,16 @@ func (e *End) peer() *End {
 	return nil
 }
 
+// Hears lets a segment reach the end that was captured before: one that was swallowed, as if the path
+// had been slow, or one that had reached it, as a duplicate. It returns the moment just before.
+func (e *End) Hears(ctx context.Context, segment wire.Segment) (at time.Duration) {
+	GinkgoHelper()
+	e.Host.scene.settle(ctx)
+	at = mono.Now()
+	mustStage(e.Host.scene.lab.DeliverLate(e.Host.lab, segment))
+	return at
+}
+
 // CloseAtOnce lets both processes close before the FIN of either has reached the other: both FINs
 // are on their way at the same time, as on a long path. Nothing else gets through until the path is
 // mended with the function returned, so that both ends stay in the state into which the other's FIN
@@ -148,7 +159,7 @@ func (c *Connection) CloseAtOnce(ctx context.Context) (mend func()) {
 	for _, end := range ends {
 		fin := end.Sees(ctx, match.FIN().From(end))
 		if !scene.sabotaged("drop-fin") {
-			mustStage(scene.lab.DeliverLate(end.peer().Host.lab, fin))
+			end.peer().Hears(ctx, fin)
 		}
 	}
 	return func() {
@@ -164,21 +175,26 @@ func (c *Connection) CloseAtOnce(ctx context.Context) (mend func()) {
 // not count against the kernel, so it is late only if the socket was still there after the window.
 func (e *End) GoneIn(ctx context.Context, since time.Duration, window timing.Window) (after time.Duration) {
 	GinkgoHelper()
+	return goneIn(ctx, since, window, fmt.Sprintf("the %s's socket", e), e.Snapshot)
+}
+
+func goneIn(ctx context.Context, since time.Duration, window timing.Window, what string, snapshot func() socket.Snapshot) (after time.Duration) {
+	GinkgoHelper()
 	window = window.Plus(RealClockSlack)
 	const before = 10 * time.Millisecond
-	look := max((window.Ceiling-window.Floor)/32, time.Millisecond)
+	pause := max((window.Ceiling-window.Floor)/32, time.Millisecond)
 	Elapse(ctx, since+window.Floor-before-mono.Now())
 	for {
-		snapshot := e.Snapshot()
-		after = snapshot.At - since
+		now := snapshot()
+		after = now.At - since
 		switch {
-		case snapshot.State == socket.Gone && after < window.Floor:
-			Fail(fmt.Sprintf("the %s's socket was gone after %s, which is not in the window %s", e, after, window))
-		case snapshot.State == socket.Gone:
+		case now.State == socket.Gone && after < window.Floor:
+			Fail(fmt.Sprintf("%s was gone after %s, which is not in the window %s", what, after, window))
+		case now.State == socket.Gone:
 			return after
 		case after > window.Ceiling:
-			Fail(fmt.Sprintf("the %s's socket is still %s after %s, later than the window %s", e, snapshot.State, after, window))
+			Fail(fmt.Sprintf("%s is still %s after %s, later than the window %s", what, now.State, after, window))
 		}
-		Elapse(ctx, look)
+		Elapse(ctx, pause)
 	}
 }

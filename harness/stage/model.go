@@ -80,6 +80,12 @@ func (h *Host) Handshake() timing.SYN {
 	}
 }
 
+// HandshakeReply is the model of how long this host repeats a SYN-ACK that nobody acknowledges.
+func (h *Host) HandshakeReply() timing.SYNACK {
+	GinkgoHelper()
+	return timing.SYNACK{Retries: h.Timeouts().SynackRetries, Wheel: h.scene.wheel()}
+}
+
 // Resolution is the model of how the host resolves its neighbours' addresses.
 func (h *Host) Resolution() timing.Resolution {
 	GinkgoHelper()

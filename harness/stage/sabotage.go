@@ -41,6 +41,16 @@ var withheldSysctls = map[string]string{
 	"timestamps-on": "net.ipv4.tcp_timestamps",
 	"tw-reuse-off":  "net.ipv4.tcp_tw_reuse",
 	"rfc1337-off":   "net.ipv4.tcp_rfc1337",
+
+	"syn-linear-on":         "net.ipv4.tcp_syn_linear_timeouts",
+	"abort-on-overflow-off": "net.ipv4.tcp_abort_on_overflow",
+}
+
+// handshakeSysctls are the settings that a sabotage changes on both hosts before a connection that the
+// spec watches being opened, once the spec has read them.
+var handshakeSysctls = map[string]map[string]int{
+	"syn-retries-down":    {"net.ipv4.tcp_syn_retries": 1},
+	"synack-retries-down": {"net.ipv4.tcp_synack_retries": 1},
 }
 
 // forcedSysctls are the values that a sabotage puts in the place of those a spec sets.
@@ -54,6 +64,7 @@ var withheldOptions = map[string][2]int{
 	"user-timeout-off": {unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT},
 	"rto-max-up":       {unix.IPPROTO_TCP, unix.TCP_RTO_MAX_MS},
 	"linger2-off":      {unix.IPPROTO_TCP, unix.TCP_LINGER2},
+	"syncnt-off":       {unix.IPPROTO_TCP, unix.TCP_SYNCNT},
 }
 
 func (s *scene) withheld(level, name int) bool {
@@ -83,9 +94,26 @@ func (s *scene) sabotageEstablished(ctx context.Context, conn *Connection) {
 	}
 }
 
-// sabotagePath strikes the path between two hosts, in both directions.
+// sabotageHandshake strikes before a connection that the spec watches being opened.
+func (s *scene) sabotageHandshake(client, server *Host) {
+	GinkgoHelper()
+	s.sabotagePath(client, server)
+	for _, host := range []*Host{client, server} {
+		for name, value := range handshakeSysctls[s.sabotage] {
+			if host.lab.Up() {
+				host.SetSysctl(name, value)
+			}
+		}
+	}
+}
+
+// sabotagePath strikes the path between two hosts, in both directions, once.
 func (s *scene) sabotagePath(a, b *Host) {
 	GinkgoHelper()
+	if s.swallowing {
+		return
+	}
+	s.swallowing = true
 	if traffic, ok := swallowed[s.sabotage]; ok {
 		a.Blackhole(b, traffic)
 		b.Blackhole(a, traffic)

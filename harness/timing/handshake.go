@@ -26,6 +26,13 @@ func (s SYN) Sends() []Window {
 	return sends
 }
 
+// SendsRange is the fewest and the most SYNs on the wire that lateness can lead to: where an expiry is
+// due just when the time is over, the slightest lateness makes it the last.
+func (s SYN) SendsRange() (least, most int) {
+	end := s.climb()
+	return end.first, end.last
+}
+
 // Abort is when connect(2) fails with ETIMEDOUT: at the first expiry that finds Retries + Linear
 // retransmissions made, or the time of Retries doublings of 1 s passed (2^(Retries+1) - 1 seconds).
 func (s SYN) Abort() Window { return s.climb().Window }

@@ -32,7 +32,8 @@ var _ = Story("close", func() {
 			hole := lingerUnheard(ctx, closer, peer, 30)
 
 			closing := closer.StartClose()
-			closer.Sees(ctx, Retransmission().From(closer).Lost())
+			closer.Sees(ctx, Retransmission().From(closer))
+			Expect(closer.Wire(ctx).Since(closing.At)).To(ShowOnly(AnySegment().From(closer).Lost()))
 			Expect(closing.Blocked()).To(BeTrue(), "close(2) still waits")
 			hole.Remove()
 

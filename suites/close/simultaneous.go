@@ -19,7 +19,7 @@ var _ = Story("close", func() {
 
 			for _, end := range []*End{conn.Client, conn.Server} {
 				end.Reaches(ctx, socket.Closing)
-				end.Sees(ctx, ACK().From(end).WithAck(2).Lost())
+				end.Sees(ctx, ACK().From(end).WithAck(2))
 			}
 			Observe("state", conn.Server.State())
 			Observe("other_state", conn.Client.State())
