@@ -89,6 +89,10 @@ func (d *Dialing) Close(ctx context.Context) (at time.Duration) {
 	GinkgoHelper()
 	at = mono.Now()
 	mustStage(d.err)
+	if d.process.host.scene.sabotaged("holder") {
+		_, err := d.dialing.Socket.Share(ctx)
+		mustStage(err)
+	}
 	mustStage(d.dialing.Socket.Close(ctx))
 	d.process.host.scene.lab.Wire().Note(at, d.process.host.Name()+": close(2) while connecting")
 	return at

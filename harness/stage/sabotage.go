@@ -129,11 +129,11 @@ func (e *End) sabotageKeepalive(ctx context.Context) {
 	}
 }
 
-// sabotageFault strikes when the first fault has been set: at every end but those of the process or
-// host that the fault has hit.
+// sabotageFault strikes when the first fault has been set since there is a connection: at every end but
+// those of the process or host that the fault has hit.
 func (s *scene) sabotageFault(hit func(*End) bool) {
 	GinkgoHelper()
-	if s.struck {
+	if s.struck || len(s.ends) == 0 {
 		return
 	}
 	s.struck = true

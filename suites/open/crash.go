@@ -30,7 +30,8 @@ func dieAfterSYN(ctx context.Context, client, server *Host) (listener *Listener,
 func expectRequestDropped(ctx context.Context, client, server *Host) {
 	GinkgoHelper()
 	model := server.HandshakeReply()
-	listener, dead, _ := dieAfterSYN(ctx, client, server)
+	listener, dead, answers := dieAfterSYN(ctx, client, server)
+	answers.Remove() // the host is off
 	began := dead.Sees(ctx, Soon, SYNACK()).At
 	gone := dead.RequestGoneIn(ctx, began, model.Gone())
 
