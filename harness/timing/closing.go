@@ -94,12 +94,12 @@ func (f FinWait2) Gone() Window {
 	return f.Wheel.after(f.Wheel.RoundUp(rest), source).Then(f.Wheel.after(f.Wheel.RoundUp(max(rest, least)), source))
 }
 
-// Armed are what the timers show that are waited out one after the other, each when it has just been
-// armed: one, or two of a timeout over 60 s.
-func (f FinWait2) Armed() []Window {
+// Armed are what the timers show as left that are waited out one after the other, so long after each
+// was armed at the latest: one timer, or two of a timeout over 60 s.
+func (f FinWait2) Armed(elapsed time.Duration) []Window {
 	armed := func(d time.Duration) Window {
 		d = f.Wheel.RoundUp(d)
-		return Window{Floor: d - f.Wheel.Jiffy(), Ceiling: d + f.Wheel.Jiffy(), Source: fmt.Sprintf("tcp_fin_timeout %v", f.Timeout)}
+		return Window{Floor: d - elapsed - f.Wheel.Jiffy(), Ceiling: d + f.Wheel.Jiffy(), Source: fmt.Sprintf("what is left of tcp_fin_timeout %v", f.Timeout)}
 	}
 	least := 4*f.RTO - f.RTO/2
 	timeout := max(f.Timeout, least)

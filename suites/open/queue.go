@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/halfopen/halfopen/harness/lab"
+	"github.com/halfopen/halfopen/harness/mono"
 	"github.com/halfopen/halfopen/harness/socket"
 	. "github.com/halfopen/halfopen/harness/stage"
 	"github.com/halfopen/halfopen/harness/timing"
@@ -43,18 +44,21 @@ var _ = Story("open", func() {
 			dialing := caller.StartDial(ctx, listener)
 			syn := dialing.Sees(ctx, Soon, SYN().From(client).Delivered())
 			Elapse(ctx, timing.InitialRTO/2)
-			Expect(dialing.Wire(ctx).Since(syn.At)).To(ShowExactly(SYN().From(client)))
+			Expect(dialing.Wire(ctx).Since(syn.At)).To(ShowNone(AnySegment().From(server)))
 			Expect(dialing.State()).To(Equal(socket.SynSent))
-			Expect(server.Counter("ListenOverflows")-overflows).To(Equal(1), "ListenOverflows")
+			Expect(server.Counter("ListenOverflows")).To(BeNumerically(">", overflows), "ListenOverflows")
+			asked := mono.Now()
 			listener.Accept(ctx)
 
 			end, outcome := dialing.Within(ctx, Soon)
 			Expect(outcome).To(GoThrough())
 			Expect(end.State()).To(Equal(socket.Established))
-			Expect(dialing.Wire(ctx).Since(syn.At)).To(ShowExactly(
-				SYN().From(client), Retransmission().From(client), SYNACK().From(server), HandshakeACK().From(client)))
+			wire := dialing.Wire(ctx)
+			Expect(wire.Since(asked)).To(ShowExactly(
+				Retransmission().From(client), SYNACK().From(server), HandshakeACK().From(client)))
+			Expect(wire).To(ShowTimes(1, SYNACK()))
 			Observe("connected_after", outcome.At-syn.At)
-			Observe("listen_overflows", 1)
+			Observe("listen_overflows", server.Counter("ListenOverflows")-overflows)
 		})
 
 	It("takes no notice of what the client sends on it, until the application has accepted another connection",
