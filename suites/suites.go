@@ -3,8 +3,10 @@ package suites
 
 import (
 	_ "github.com/halfopen/halfopen/suites/cable"
+	_ "github.com/halfopen/halfopen/suites/close"
 	_ "github.com/halfopen/halfopen/suites/hostcrash"
 	_ "github.com/halfopen/halfopen/suites/keepalive"
+	_ "github.com/halfopen/halfopen/suites/open"
 	_ "github.com/halfopen/halfopen/suites/processcrash"
 	_ "github.com/halfopen/halfopen/suites/retransmission"
 )

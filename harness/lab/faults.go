@@ -162,6 +162,22 @@ func (h *Host) RouteMinimumRTO(family int, milliseconds int) error {
 	return nil
 }
 
+// AddDefaultRoute makes the host look for every address of a family on its own network.
+func (h *Host) AddDefaultRoute(family int) error {
+	everything := netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+	if family == 6 {
+		everything = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+	}
+	err := h.configure(func() error {
+		return h.rtnl.RouteAdd(&netlink.Route{LinkIndex: h.link.Attrs().Index, Dst: ipNet(everything), Scope: netlink.SCOPE_LINK})
+	})
+	if err != nil {
+		return fmt.Errorf("cannot add a default route to %s: %w", h.name, err)
+	}
+	h.lab.Note("%s: default route added", h.name)
+	return nil
+}
+
 func network(prefix netip.Prefix) *net.IPNet { return ipNet(prefix.Masked()) }
 
 // ForgetNeighbours empties the host's ARP and neighbour-discovery tables, so that the next packet

@@ -131,6 +131,9 @@ func (h *Host) plugIn() error {
 	return nil
 }
 
+// Up tells whether the host is on.
+func (h *Host) Up() bool { return h.ns != nil }
+
 // Do runs f on a thread in the host's namespace.
 func (h *Host) Do(f func() error) error {
 	if h.ns == nil {

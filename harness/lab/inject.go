@@ -8,6 +8,8 @@ import (
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 	"golang.org/x/sys/unix"
+
+	"github.com/halfopen/halfopen/harness/wire"
 )
 
 // InjectReset puts a RST on the cable of a host that looks as if it came from its peer. Only its
@@ -17,7 +19,35 @@ func (l *Lab) InjectReset(to *Host, src, dst netip.AddrPort, seq uint32) error {
 	if err != nil {
 		return fmt.Errorf("cannot forge a RST: %w", err)
 	}
-	err = l.ns.do(func() error {
+	if err := l.send(to, frame); err != nil {
+		return fmt.Errorf("cannot send a forged RST to %s: %w", to.name, err)
+	}
+	l.Note("switch: a forged RST for %s", to.name)
+	return nil
+}
+
+// DeliverLate lets a segment that was captured reach its host once more, or after all if it was
+// swallowed: the path was slow and not broken. Filters do not see it. A duplicate of what has been
+// delivered before is not in the record.
+func (l *Lab) DeliverLate(to *Host, segment wire.Segment) error {
+	for _, frame := range l.record.Frames() {
+		if frame.Number == segment.Number {
+			if err := l.send(to, frame.Data); err != nil {
+				return fmt.Errorf("cannot deliver segment %d to %s late: %w", segment.Number, to.name, err)
+			}
+			l.Note("switch: %s's %s of before reaches %s", segment.From, segment.Kind, to.name)
+			return nil
+		}
+	}
+	return fmt.Errorf("cannot deliver segment %d to %s late: it was not captured", segment.Number, to.name)
+}
+
+// send lets a frame leave the switch by a host's port.
+func (l *Lab) send(to *Host, frame []byte) error {
+	if to.port == nil {
+		return errNamespaceGone
+	}
+	return l.ns.do(func() error {
 		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			return err
@@ -25,11 +55,6 @@ func (l *Lab) InjectReset(to *Host, src, dst netip.AddrPort, seq uint32) error {
 		defer unix.Close(fd)
 		return unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: to.port.Attrs().Index})
 	})
-	if err != nil {
-		return fmt.Errorf("cannot send a forged RST to %s: %w", to.name, err)
-	}
-	l.Note("switch: a forged RST for %s", to.name)
-	return nil
 }
 
 func resetFrame(mac net.HardwareAddr, src, dst netip.AddrPort, seq uint32) ([]byte, error) {

@@ -249,6 +249,44 @@ func TestCloseEndsWhatIsPending(t *testing.T) {
 	g.Expect(err).To(MatchError(ContainSubstring("no socket")))
 }
 
+func TestACloseThatLingersBlocksItselfAlone(t *testing.T) {
+	g := NewWithT(t)
+	host(t)
+	ctx := within(t, 10*time.Second)
+	c := connect(t, ctx, start(t, "client"), start(t, "server"), families[0])
+	g.Expect(c.client.SetLinger(ctx, 1)).To(Succeed())
+	full, err := c.client.WriteUntilBlocked(ctx) // more than the server's window takes, and nobody reads
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(full.N).NotTo(BeZero())
+
+	began := mono.Now()
+	closing := c.client.StartClose()
+	another, err := c.client.Process().Listen(ctx, netip.AddrPortFrom(families[0], 0))
+	g.Expect(err).NotTo(HaveOccurred(), "the process serves its other sockets")
+	g.Expect(another.Close(ctx)).To(Succeed())
+	g.Expect(closing.Done()).NotTo(BeClosed())
+
+	r, err := closing.Wait(ctx)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(r.Errno).To(BeZero())
+	g.Expect(r.At - began).To(BeNumerically(">=", time.Second))
+}
+
+func TestABacklogIsTheKernels(t *testing.T) {
+	g := NewWithT(t)
+	host(t)
+	ctx := within(t, 10*time.Second)
+	server, client := start(t, "server"), start(t, "client")
+	listener, err := server.ListenWithBacklog(ctx, netip.AddrPortFrom(families[0], 0), 0)
+	g.Expect(err).NotTo(HaveOccurred())
+	_, err = client.Dial(ctx, netip.AddrPort{}, listener.Local())
+	g.Expect(err).NotTo(HaveOccurred(), "one connection may wait")
+
+	dialing, err := client.StartDial(ctx, netip.AddrPort{}, listener.Local())
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Consistently(dialing.Done(), "50ms").ShouldNot(BeClosed())
+}
+
 func TestAContextEndsTheWaitOnly(t *testing.T) {
 	g := NewWithT(t)
 	host(t)

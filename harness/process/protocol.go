@@ -15,7 +15,7 @@ import (
 const (
 	opBind    = "bind"    // socket, options, bind; answers Socket and Local
 	opConnect = "connect" // connect(2) to Remote; answers Local
-	opListen  = "listen"  // socket, SO_REUSEADDR, options, bind, listen; answers Socket and Local
+	opListen  = "listen"  // socket, SO_REUSEADDR, options, bind, listen(2) with Value as the backlog; answers Socket and Local
 	opAccept  = "accept"  // answers Socket, Local and Remote
 	opRead    = "read"    // one read(2) of up to Max bytes
 	opWrite   = "write"   // send(2) until all of Data is taken

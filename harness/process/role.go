@@ -209,11 +209,13 @@ func (r *role) serve(q request) {
 	case opShare:
 		r.share(q, d)
 	case opClose:
-		err := d.close()
 		r.mu.Lock()
 		delete(r.sockets, q.Socket)
 		r.mu.Unlock()
-		r.reply(finish(q, answer{}, "close", err))
+		go func() { // SO_LINGER makes close(2) wait, of a non-blocking socket too (inet_release)
+			err := d.close()
+			r.reply(finish(q, answer{}, "close", err))
+		}()
 	default:
 		r.reply(answer{ID: q.ID, Fault: "unknown request " + q.Op})
 	}

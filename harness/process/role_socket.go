@@ -196,8 +196,7 @@ func (q request) apply(fd int) (a answer, call string, err error) {
 		}
 	}
 	if q.Op == opListen {
-		const backlog = 128
-		if err := unix.Listen(fd, backlog); err != nil {
+		if err := unix.Listen(fd, q.Value); err != nil {
 			return a, "listen on " + q.Local.String(), err
 		}
 	}

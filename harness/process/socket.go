@@ -16,10 +16,19 @@ type Socket struct {
 	local, remote netip.AddrPort
 }
 
-// Listen opens a listening socket (SO_REUSEADDR, backlog 128). Port 0 is an ephemeral one.
+// Backlog is that of Listen: room for more connections than a spec opens.
+const Backlog = 128
+
+// Listen opens a listening socket (SO_REUSEADDR, a backlog of Backlog). Port 0 is an ephemeral one.
 // A refusal by the kernel is an *Errno.
 func (p *Process) Listen(ctx context.Context, addr netip.AddrPort, opts ...Option) (*Socket, error) {
-	return p.open(ctx, request{Op: opListen, Local: addr, Options: onWire(opts)})
+	return p.ListenWithBacklog(ctx, addr, Backlog, opts...)
+}
+
+// ListenWithBacklog is Listen with listen(2)'s second argument, which the kernel reads as one less
+// than the connections that may wait to be accepted (sk_acceptq_is_full).
+func (p *Process) ListenWithBacklog(ctx context.Context, addr netip.AddrPort, backlog int, opts ...Option) (*Socket, error) {
+	return p.open(ctx, request{Op: opListen, Local: addr, Value: backlog, Options: onWire(opts)})
 }
 
 // Dial opens a connection with connect(2). The zero local address leaves the choice to the
@@ -181,6 +190,10 @@ func (s *Socket) Shutdown(ctx context.Context, how int) error {
 func (s *Socket) Close(ctx context.Context) error {
 	return s.do(ctx, request{Op: opClose})
 }
+
+// StartClose is Close without waiting for its end, for a close(2) that SO_LINGER may block. The
+// process goes on serving its other sockets meanwhile; calls on this one wait for the end.
+func (s *Socket) StartClose() *Pending { return s.start(request{Op: opClose}) }
 
 func (s *Socket) do(ctx context.Context, r request) error {
 	r.Socket = s.id

@@ -116,6 +116,9 @@ func (h *Host) SetSysctl(name string, value int) {
 	if withheldSysctls[h.scene.sabotage] == name {
 		return
 	}
+	if forced, ok := forcedSysctls[h.scene.sabotage][name]; ok {
+		value = forced
+	}
 	mustStage(h.lab.SetSysctl(name, strconv.Itoa(value)))
 }
 
@@ -151,6 +154,9 @@ func (h *Host) Firewall() *Filter {
 // FirewallRejecting makes the host refuse every TCP segment it gets with an answer.
 func (h *Host) FirewallRejecting(answer lab.Answer) *Filter {
 	GinkgoHelper()
+	if h.scene.sabotaged("firewall-off") {
+		return &Filter{}
+	}
 	filter := h.scene.filter(h.lab.FirewallRejecting(0, answer))
 	h.scene.sabotageFault(func(end *End) bool { return end.Host == h })
 	return filter

@@ -160,19 +160,3 @@ func (r *Reading) wait(ctx context.Context, patience time.Duration) (outcome Out
 	r.done = &outcome
 	return outcome, true
 }
-
-// Shutdown ends the writing half with shutdown(2): a FIN leaves, reading goes on.
-func (e *End) Shutdown(ctx context.Context) {
-	GinkgoHelper()
-	mustStage(e.socket.Shutdown(ctx, unix.SHUT_WR))
-	e.Host.scene.lab.Note("%s: shutdown(2) of the writing half", e)
-	e.Host.scene.look()
-}
-
-// Close closes the descriptor with close(2).
-func (e *End) Close(ctx context.Context) {
-	GinkgoHelper()
-	mustStage(e.socket.Close(ctx))
-	e.Host.scene.lab.Note("%s: close(2)", e)
-	e.Host.scene.look()
-}

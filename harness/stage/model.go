@@ -80,6 +80,12 @@ func (h *Host) Handshake() timing.SYN {
 	}
 }
 
+// HandshakeReply is the model of how long this host repeats a SYN-ACK that nobody acknowledges.
+func (h *Host) HandshakeReply() timing.SYNACK {
+	GinkgoHelper()
+	return timing.SYNACK{Retries: h.Timeouts().SynackRetries, Wheel: h.scene.wheel()}
+}
+
 // Resolution is the model of how the host resolves its neighbours' addresses.
 func (h *Host) Resolution() timing.Resolution {
 	GinkgoHelper()
@@ -103,3 +109,22 @@ func (h *Host) Resolution() timing.Resolution {
 func (e *End) Timeouts() kernel.Timeouts { return e.timeouts }
 
 func (s *scene) wheel() timing.Wheel { return timing.Wheel{HZ: s.running.HZ} }
+
+// Orphan is the model of how long this end's kernel goes on when the process has closed and nobody
+// acknowledges: its host's settings, and its RTO as measured so far, so ask before the close.
+func (e *End) Orphan() timing.Orphan {
+	GinkgoHelper()
+	return timing.Orphan{
+		Retries:       e.timeouts.OrphanRetries,
+		RTO:           e.Snapshot().Info.RTO,
+		RTOMax:        e.timeouts.RTOMax,
+		UserTimeout:   e.userTimeout,
+		TailLossProbe: e.timeouts.EarlyRetrans >= 3,
+		Wheel:         e.Host.scene.wheel(),
+	}
+}
+
+// Lingering is when a close(2) returns that SO_LINGER makes wait so many seconds in vain.
+func (e *End) Lingering(seconds int) timing.Window {
+	return timing.Lingering(time.Duration(seconds)*time.Second, e.Host.scene.wheel())
+}

@@ -2,7 +2,6 @@ package stage
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -30,7 +29,16 @@ type Listener struct {
 // Listen makes the process listen on the lab's server port.
 func (p *Process) Listen(ctx context.Context, options ...process.Option) *Listener {
 	GinkgoHelper()
-	listening, err := p.process.Listen(ctx, netip.AddrPortFrom(p.host.Address(), serverPort), options...)
+	return p.ListenWithBacklog(ctx, process.Backlog, options...)
+}
+
+// ListenWithBacklog is Listen with room for one connection more than the backlog to be accepted.
+func (p *Process) ListenWithBacklog(ctx context.Context, backlog int, options ...process.Option) *Listener {
+	GinkgoHelper()
+	if p.host.scene.sabotaged("backlog-up") {
+		backlog = process.Backlog
+	}
+	listening, err := p.process.ListenWithBacklog(ctx, netip.AddrPortFrom(p.host.Address(), serverPort), backlog, options...)
 	mustStage(err)
 	return &Listener{process: p, socket: listening}
 }
@@ -83,47 +91,13 @@ func (p *Process) startDial(ctx context.Context, listener *Listener, options ...
 	if p.host.scene.sabotaged("wrong-address") {
 		local = netip.AddrPortFrom(local.Addr(), clientPort+uint16(len(p.host.scene.ends)))
 	}
+	return p.startDialFrom(ctx, local, listener, options...)
+}
+
+// startDialFrom is startDial from another address or port than a spec's connection has.
+func (p *Process) startDialFrom(ctx context.Context, local netip.AddrPort, listener *Listener, options ...process.Option) (*process.Dialing, error) {
 	options = slices.DeleteFunc(slices.Clone(options), func(o process.Option) bool { return p.host.scene.withheld(o.Level, o.Name) })
 	return p.process.StartDial(ctx, local, listener.socket.Local(), options...)
-}
-
-// Dialing is a connect(2) that is under way.
-type Dialing struct {
-	process *Process
-	dialing *process.Dialing
-	err     error
-}
-
-// StartDial begins to connect the process to a listener.
-func (p *Process) StartDial(ctx context.Context, listener *Listener, options ...process.Option) *Dialing {
-	GinkgoHelper()
-	dialing, err := p.startDial(ctx, listener, options...)
-	return &Dialing{process: p, dialing: dialing, err: err}
-}
-
-// Within waits for what connect(2) returns, for so long at the most; end is nil when it failed.
-func (d *Dialing) Within(ctx context.Context, patience time.Duration) (end *End, outcome Outcome) {
-	GinkgoHelper()
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	var connected *process.Socket
-	err := d.err
-	if err == nil {
-		connected, err = d.dialing.Wait(ctx)
-	}
-	p := d.process
-	var refused *process.Errno
-	switch {
-	case errors.As(err, &refused):
-		outcome = Outcome{Call: "connect(2)", Errno: refused.Errno, At: refused.At}
-	case errors.Is(err, context.DeadlineExceeded):
-		Fail(fmt.Sprintf("the %s's connect(2) has not returned within %s", p.host, patience))
-	default:
-		mustStage(err)
-		return p.newEnd(connected), Outcome{Call: "connect(2)", At: mono.Now()}
-	}
-	p.host.scene.noteOutcome(p.host, outcome)
-	return nil, outcome
 }
 
 // DialUnaccepted connects the process to a listener that does not accept: the connection waits in

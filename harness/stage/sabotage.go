@@ -29,6 +29,7 @@ var sysctls = map[string]map[string]int{
 	"retries2-up":                {"net.ipv4.tcp_retries2": 14},
 	"retries2-down":              {"net.ipv4.tcp_retries2": 0},
 	"fin-timeout-up":             {"net.ipv4.tcp_fin_timeout": 30},
+	"orphan-retries-up":          {"net.ipv4.tcp_orphan_retries": 7},
 	"early-retrans-off":          {"net.ipv4.tcp_early_retrans": 0},
 	"keepalive-defaults-changed": {"net.ipv4.tcp_keepalive_time": 7, "net.ipv4.tcp_keepalive_intvl": 7, "net.ipv4.tcp_keepalive_probes": 7},
 }
@@ -38,6 +39,23 @@ var withheldSysctls = map[string]string{
 	"rto-max-up":    "net.ipv4.tcp_rto_max_ms",
 	"rto-min-up":    "net.ipv4.tcp_rto_min_us",
 	"timestamps-on": "net.ipv4.tcp_timestamps",
+	"tw-reuse-off":  "net.ipv4.tcp_tw_reuse",
+	"rfc1337-off":   "net.ipv4.tcp_rfc1337",
+
+	"syn-linear-on":         "net.ipv4.tcp_syn_linear_timeouts",
+	"abort-on-overflow-off": "net.ipv4.tcp_abort_on_overflow",
+}
+
+// handshakeSysctls are the settings that a sabotage changes on both hosts before a connection that the
+// spec watches being opened, once the spec has read them.
+var handshakeSysctls = map[string]map[string]int{
+	"syn-retries-down":    {"net.ipv4.tcp_syn_retries": 1},
+	"synack-retries-down": {"net.ipv4.tcp_synack_retries": 1},
+}
+
+// forcedSysctls are the values that a sabotage puts in the place of those a spec sets.
+var forcedSysctls = map[string]map[string]int{
+	"tw-reuse-on": {"net.ipv4.tcp_tw_reuse": 1},
 }
 
 // withheldOptions are the socket options that a sabotage keeps from being set.
@@ -45,6 +63,8 @@ var withheldOptions = map[string][2]int{
 	"keepalive-off":    {unix.SOL_SOCKET, unix.SO_KEEPALIVE},
 	"user-timeout-off": {unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT},
 	"rto-max-up":       {unix.IPPROTO_TCP, unix.TCP_RTO_MAX_MS},
+	"linger2-off":      {unix.IPPROTO_TCP, unix.TCP_LINGER2},
+	"syncnt-off":       {unix.IPPROTO_TCP, unix.TCP_SYNCNT},
 }
 
 func (s *scene) withheld(level, name int) bool {
@@ -74,9 +94,26 @@ func (s *scene) sabotageEstablished(ctx context.Context, conn *Connection) {
 	}
 }
 
-// sabotagePath strikes the path between two hosts, in both directions.
+// sabotageHandshake strikes before a connection that the spec watches being opened.
+func (s *scene) sabotageHandshake(client, server *Host) {
+	GinkgoHelper()
+	s.sabotagePath(client, server)
+	for _, host := range []*Host{client, server} {
+		for name, value := range handshakeSysctls[s.sabotage] {
+			if host.lab.Up() {
+				host.SetSysctl(name, value)
+			}
+		}
+	}
+}
+
+// sabotagePath strikes the path between two hosts, in both directions, once.
 func (s *scene) sabotagePath(a, b *Host) {
 	GinkgoHelper()
+	if s.swallowing {
+		return
+	}
+	s.swallowing = true
 	if traffic, ok := swallowed[s.sabotage]; ok {
 		a.Blackhole(b, traffic)
 		b.Blackhole(a, traffic)
@@ -92,11 +129,11 @@ func (e *End) sabotageKeepalive(ctx context.Context) {
 	}
 }
 
-// sabotageFault strikes when the first fault has been set: at every end but those of the process or
-// host that the fault has hit.
+// sabotageFault strikes when the first fault has been set since there is a connection: at every end but
+// those of the process or host that the fault has hit.
 func (s *scene) sabotageFault(hit func(*End) bool) {
 	GinkgoHelper()
-	if s.struck {
+	if s.struck || len(s.ends) == 0 {
 		return
 	}
 	s.struck = true
@@ -116,6 +153,15 @@ func (s *scene) sabotageFault(hit func(*End) bool) {
 			end.injectReset()
 		}
 	}
+}
+
+// ForgeReset lets a RST reach the end that looks as if its peer had sent it.
+func (e *End) ForgeReset(ctx context.Context) {
+	GinkgoHelper()
+	if e.Host.scene.sabotaged("drop-rst") {
+		return
+	}
+	e.injectReset()
 }
 
 // injectReset lets a RST reach the end that looks as if its peer had sent it.

@@ -27,6 +27,8 @@ type scene struct {
 	sabotage string
 	ends     []*End
 	struck   bool // the sabotage of a fault has been done
+
+	swallowing bool // the sabotage of the path has been done
 }
 
 // Pair sets the stage for the spec that calls it: two hosts, "client" and "server", joined by a

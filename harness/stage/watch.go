@@ -56,10 +56,16 @@ func (e *End) Sees(ctx context.Context, predicate match.Predicate) wire.Segment 
 // SeesWithin is Sees for a segment that takes its time, for so long at the most.
 func (e *End) SeesWithin(ctx context.Context, patience time.Duration, predicate match.Predicate) wire.Segment {
 	GinkgoHelper()
+	return e.Host.scene.sees(ctx, patience, e.local, e.remote, predicate)
+}
+
+// sees is Sees for the segments between two addresses.
+func (s *scene) sees(ctx context.Context, patience time.Duration, a, b netip.AddrPort, predicate match.Predicate) wire.Segment {
+	GinkgoHelper()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	segment, err := e.Host.scene.lab.Wire().Await(ctx, func(s wire.Segment) bool {
-		return (s.Src == e.local && s.Dst == e.remote || s.Src == e.remote && s.Dst == e.local) && predicate.Matches(s)
+	segment, err := s.lab.Wire().Await(ctx, func(s wire.Segment) bool {
+		return (s.Src == a && s.Dst == b || s.Src == b && s.Dst == a) && predicate.Matches(s)
 	})
 	if errors.Is(err, context.DeadlineExceeded) {
 		Fail(fmt.Sprintf("no such segment has crossed within %s: %s", patience, predicate))

@@ -94,6 +94,22 @@ func (f FinWait2) Gone() Window {
 	return f.Wheel.after(f.Wheel.RoundUp(rest), source).Then(f.Wheel.after(f.Wheel.RoundUp(max(rest, least)), source))
 }
 
+// Armed are what the timers show as left that are waited out one after the other, so long after each
+// was armed at the latest: one timer, or two of a timeout over 60 s.
+func (f FinWait2) Armed(elapsed time.Duration) []Window {
+	armed := func(d time.Duration) Window {
+		d = f.Wheel.RoundUp(d)
+		return Window{Floor: d - elapsed - f.Wheel.Jiffy(), Ceiling: d + f.Wheel.Jiffy(), Source: fmt.Sprintf("what is left of tcp_fin_timeout %v", f.Timeout)}
+	}
+	least := 4*f.RTO - f.RTO/2
+	timeout := max(f.Timeout, least)
+	if timeout <= TimeWaitLen {
+		return []Window{armed(timeout)}
+	}
+	rest := timeout - TimeWaitLen
+	return []Window{armed(rest), armed(max(rest, least))}
+}
+
 // TimeWait is a connection that was closed in order, on the side that closed first.
 type TimeWait struct{ Wheel Wheel }
 
@@ -106,4 +122,16 @@ func (t TimeWait) Gone() Window { return t.Wheel.after(TimeWaitLen, "TIME_WAIT, 
 func (t TimeWait) Armed(elapsed time.Duration) Window {
 	left := TimeWaitLen - elapsed
 	return Window{Floor: left - t.Wheel.Jiffy(), Ceiling: left + t.Wheel.Jiffy(), Source: "what is left of TCP_TIMEWAIT_LEN"}
+}
+
+// Lingering is when a close(2) returns that SO_LINGER makes wait for a peer that acknowledges nothing:
+// after the linger time, a timer of the wheel (sk_stream_wait_close, schedule_timeout).
+func Lingering(linger time.Duration, wheel Wheel) Window {
+	return wheel.seen(wheel.RoundUp(linger), fmt.Sprintf("SO_LINGER %v", linger))
+}
+
+// Prompt is when a call returns for which nothing is left to wait, or one that has waited for what has
+// just happened: the bound of this suite for what takes microseconds.
+func Prompt() Window {
+	return Window{Ceiling: deathBound, Source: "nothing is waited for"}
 }

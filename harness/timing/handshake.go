@@ -26,6 +26,13 @@ func (s SYN) Sends() []Window {
 	return sends
 }
 
+// SendsRange is the fewest and the most SYNs on the wire that lateness can lead to: where an expiry is
+// due just when the time is over, the slightest lateness makes it the last.
+func (s SYN) SendsRange() (least, most int) {
+	end := s.climb()
+	return end.first, end.last
+}
+
 // Abort is when connect(2) fails with ETIMEDOUT: at the first expiry that finds Retries + Linear
 // retransmissions made, or the time of Retries doublings of 1 s passed (2^(Retries+1) - 1 seconds).
 func (s SYN) Abort() Window { return s.climb().Window }
@@ -37,11 +44,8 @@ func (s SYN) climb() ending {
 		limit, source = s.UserTimeout, fmt.Sprintf("TCP_USER_TIMEOUT %v of a SYN", s.UserTimeout)
 	}
 	end := ladder{
-		wheel: s.Wheel,
-		interval: func(i int) time.Duration {
-			// The RTO is doubled once more than Linear retransmissions have been made.
-			return Backoff(InitialRTO, rtoMax, max(i-s.Linear, 1))[max(i-s.Linear, 1)-1]
-		},
+		wheel:    s.Wheel,
+		interval: s.interval,
 		limit: func(i int) time.Duration {
 			switch retransmits := i - 1; {
 			case retransmits >= s.Retries+s.Linear:
@@ -57,6 +61,27 @@ func (s SYN) climb() ending {
 	}.climb()
 	end.Source = source
 	return end
+}
+
+// interval is what the timer is armed with for expiry i; the RTO is doubled once more than Linear
+// retransmissions have been made.
+func (s SYN) interval(i int) time.Duration {
+	doubled := max(i-s.Linear, 1)
+	return Backoff(InitialRTO, s.RTOMax, doubled)[doubled-1]
+}
+
+// Intervals are the times between successive SYNs, n of them, without UserTimeout: the one after the
+// last SYN ends when connect(2) fails.
+func (s SYN) Intervals(n int) []Window {
+	return intervals(s.Wheel, s.interval, n, "SYN retransmission")
+}
+
+func intervals(wheel Wheel, interval func(int) time.Duration, n int, source string) []Window {
+	var windows []Window
+	for i := range n {
+		windows = append(windows, wheel.seen(interval(i+1), fmt.Sprintf("%s %d", source, i+1)))
+	}
+	return windows
 }
 
 // SYNACK is a passive open whose SYN-ACK nobody acknowledges. Times are counted from the first SYN-ACK.
@@ -83,10 +108,8 @@ func (s SYNACK) Gone() Window { return s.climb().Window }
 
 func (s SYNACK) climb() ending {
 	end := ladder{
-		wheel: s.Wheel,
-		interval: func(i int) time.Duration {
-			return Backoff(InitialRTO, s.RTOMax, i)[i-1]
-		},
+		wheel:    s.Wheel,
+		interval: s.interval,
 		limit: func(i int) time.Duration {
 			if i > s.Retries {
 				return 0
@@ -96,4 +119,11 @@ func (s SYNACK) climb() ending {
 	}.climb()
 	end.Source = fmt.Sprintf("tcp_synack_retries %d", s.Retries)
 	return end
+}
+
+func (s SYNACK) interval(i int) time.Duration { return Backoff(InitialRTO, s.RTOMax, i)[i-1] }
+
+// Intervals are the times between successive SYN-ACKs, and from the last of them to the end.
+func (s SYNACK) Intervals() []Window {
+	return intervals(s.Wheel, s.interval, s.Retries+1, "SYN-ACK retransmission")
 }

@@ -375,6 +375,51 @@ func TestSYNACK(t *testing.T) {
 	g.Expect(timing.SYNACK{Retries: 2}.Gone().Floor).To(Equal(7 * s))
 }
 
+func TestHandshakeIntervals(t *testing.T) {
+	g := NewWithT(t)
+	floors := func(windows []timing.Window) (floors []time.Duration) {
+		for _, w := range windows {
+			floors = append(floors, w.Floor/s)
+		}
+		return floors
+	}
+	linear := timing.SYN{Retries: 6, Linear: 4}
+	g.Expect(floors(linear.Intervals(11))).To(Equal([]time.Duration{1, 1, 1, 1, 1, 2, 4, 8, 16, 32, 64}))
+	g.Expect(floors(timing.SYN{Retries: 7}.Intervals(8))).To(Equal([]time.Duration{1, 2, 4, 8, 16, 32, 64, 120}), "none over the ceiling")
+	g.Expect(floors(timing.SYNACK{Retries: 2}.Intervals())).To(Equal([]time.Duration{1, 2, 4}))
+	g.Expect(timing.SYN{Wheel: hz250}.Intervals(1)[0].Floor).To(Equal(996*ms), "a jiffy less")
+
+	// The end of 2 retries is due when the seventh SYN is, at 7 s: the slightest lateness makes it six.
+	least, most := timing.SYN{Retries: 2, Linear: 4, Wheel: hz250}.SendsRange()
+	g.Expect([]int{least, most}).To(Equal([]int{6, 7}))
+	least, most = timing.SYN{Retries: 6, Linear: 4, Wheel: hz250}.SendsRange()
+	g.Expect([]int{least, most}).To(Equal([]int{11, 11}))
+}
+
+func TestLingering(t *testing.T) {
+	g := NewWithT(t)
+	w := timing.Lingering(s, hz250)
+	g.Expect(w.Floor).To(Equal(996*ms), "a jiffy less")
+	for _, measured := range []float64{1.00, 1.01, 1.03} {
+		g.Expect(w.Contains(sec(measured))).To(BeTrue(), "%v s is not within %v", measured, w)
+	}
+	g.Expect(timing.Prompt().Contains(0)).To(BeTrue())
+	g.Expect(timing.Prompt().Contains(s)).To(BeFalse())
+}
+
+func TestFinWait2Armed(t *testing.T) {
+	g := NewWithT(t)
+	armed := timing.FinWait2{Timeout: 2 * s, RTO: 204 * ms, Wheel: hz250}.Armed(100 * ms)
+	g.Expect(armed).To(HaveLen(1))
+	g.Expect(armed[0].Floor).To(Equal(1896*ms), "what has passed, and a jiffy")
+	g.Expect(armed[0].Ceiling).To(Equal(2004 * ms))
+	armed = timing.FinWait2{Timeout: 61 * s, RTO: 204 * ms, Wheel: hz250}.Armed(0)
+	g.Expect(armed).To(HaveLen(2), "one timer after the other")
+	for _, each := range armed {
+		g.Expect(each.Contains(s)).To(BeTrue(), "%v", each)
+	}
+}
+
 func TestOrphan(t *testing.T) {
 	g := NewWithT(t)
 	for _, c := range []struct {

@@ -1,6 +1,8 @@
 package hostcrash
 
 import (
+	"time"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"golang.org/x/sys/unix"
@@ -84,5 +86,24 @@ var _ = Story("host-crash", func() {
 			Expect(reading.Blocked(ctx)).To(BeTrue(), "read(2) still waits")
 			Observe("user_timeout", timeout)
 			Observe("silent_for", silence)
+		})
+
+	It("leaves a connection that nobody uses ESTABLISHED for a day, and no timer that would ever end it",
+		Claim("host-crash/idle-one-day"), SpecPriority(24*60*60), func(ctx SpecContext) {
+			client, server := Pair(ctx)
+			broken, survivor := Connect(ctx, client, server).Split(ClientBreaks)
+			reading := survivor.StartRead()
+			died := broken.Host.PowerOff()
+			Elapse(ctx, 24*time.Hour)
+
+			now := survivor.Snapshot()
+			Expect(now.State).To(Equal(socket.Established))
+			Expect(now.Timer).To(Equal(socket.Timer{}), "no timer is armed")
+			Expect(now.Orphaned()).To(BeFalse())
+			Expect(reading.Blocked(ctx)).To(BeTrue(), "read(2) still waits")
+			Expect(survivor.Wire(ctx).Since(died)).To(ShowNone(AnySegment()))
+			Observe("silent_for", now.At-died)
+			Observe("state", now.State)
+			Observe("timer", now.Timer.Kind)
 		})
 })
