@@ -7,4 +7,5 @@ import (
 	_ "github.com/halfopen/halfopen/suites/keepalive"
 	_ "github.com/halfopen/halfopen/suites/processcrash"
 	_ "github.com/halfopen/halfopen/suites/retransmission"
+	_ "github.com/halfopen/halfopen/suites/window"
 )

@@ -29,6 +29,7 @@ var sysctls = map[string]map[string]int{
 	"retries2-up":                {"net.ipv4.tcp_retries2": 14},
 	"retries2-down":              {"net.ipv4.tcp_retries2": 0},
 	"fin-timeout-up":             {"net.ipv4.tcp_fin_timeout": 30},
+	"invalid-ratelimit-off":      {"net.ipv4.tcp_invalid_ratelimit": 0},
 	"early-retrans-off":          {"net.ipv4.tcp_early_retrans": 0},
 	"keepalive-defaults-changed": {"net.ipv4.tcp_keepalive_time": 7, "net.ipv4.tcp_keepalive_intvl": 7, "net.ipv4.tcp_keepalive_probes": 7},
 }

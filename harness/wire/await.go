@@ -50,3 +50,18 @@ func (c *Capture) AwaitFrom(ctx context.Context, from Position, matches func(Seg
 		}
 	}
 }
+
+// After is the place right behind a segment of this capture, for one who wants each of those to come.
+func (c *Capture) After(s Segment) Position {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := len(c.segments)
+	for i > 0 && c.segments[i-1].Number > s.Number {
+		i--
+	}
+	entry := len(c.log)
+	for entry > 0 && c.log[entry-1] >= i {
+		entry--
+	}
+	return Position{log: entry, segment: i}
+}

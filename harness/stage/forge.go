@@ -1,0 +1,154 @@
+package stage
+
+import (
+	"context"
+	"fmt"
+
+	. "github.com/onsi/ginkgo/v2"
+
+	"github.com/halfopen/halfopen/harness/lab"
+	"github.com/halfopen/halfopen/harness/mono"
+	"github.com/halfopen/halfopen/harness/wire"
+)
+
+// Forgery is a segment that looks as if the end's peer had sent it. Its numbers are relative to what
+// the end expects by what has crossed its cable, so the zero Seq and Ack are exact.
+type Forgery struct {
+	Flags   wire.Flags
+	Seq     int // from the end's RCV.NXT
+	Ack     int // from the end's SND.NXT; a segment without the ACK flag has none
+	Window  int // bytes, rounded down to what the window scale can say
+	Payload string
+	Stamped bool // carries the timestamps option, with the youngest time that the peer has sent
+	Aged    int  // carries it, that much older (the kernel's unit is a millisecond)
+}
+
+// Outside is a distance that lies outside of any window of a lab's connection, and on the side of
+// the future: half a window is at most 2^29.
+const Outside = 1 << 30
+
+// Forge puts a segment on the end's cable that its peer never sent, and returns it as it crossed.
+func (e *End) Forge(ctx context.Context, forgery Forgery) wire.Segment {
+	GinkgoHelper()
+	s := e.Host.scene
+	switch {
+	case s.sabotaged("forgery-exact"):
+		forgery.Seq, forgery.Ack, forgery.Aged = 0, 0, 0
+	case s.sabotaged("forgery-outside"):
+		forgery.Seq = Outside
+	}
+	known := e.numbers(ctx)
+	forged := lab.Forged{
+		Src: e.remote, Dst: e.local, Flags: forgery.Flags,
+		Seq:     known.received + uint32(forgery.Seq),
+		Window:  uint16(min(forgery.Window>>known.scale, 0xffff)),
+		Payload: []byte(forgery.Payload),
+	}
+	if forgery.Flags.Has(wire.FlagACK) {
+		forged.Ack = known.sent + uint32(forgery.Ack)
+	}
+	if forgery.Stamped || forgery.Aged != 0 {
+		forged.Timestamps, forged.TSVal, forged.TSEcr = true, known.stamp-uint32(forgery.Aged), known.echo
+	}
+	return e.Host.Forge(ctx, forged)
+}
+
+// Forge puts a segment on the host's cable that no host sent, and returns it as it crossed.
+func (h *Host) Forge(ctx context.Context, forged lab.Forged) wire.Segment {
+	GinkgoHelper()
+	s := h.scene
+	if s.sabotaged("no-forgery") {
+		return wire.Segment{At: mono.Now()}
+	}
+	s.settle(ctx)
+	before := s.lab.Wire().Position()
+	s.lab.Note("switch: a forged segment for %s: %s", h, forged.Flags)
+	mustStage(s.lab.Forge(h.lab, forged))
+	ctx, cancel := context.WithTimeout(ctx, Soon)
+	defer cancel()
+	crossed, err := s.lab.Wire().AwaitFrom(ctx, before, func(segment wire.Segment) bool {
+		return segment.From == wire.Switch && segment.Src == forged.Src && segment.Dst == forged.Dst && segment.Seq == forged.Seq
+	})
+	mustStage(err)
+	s.sabotageFault(func(*End) bool { return false })
+	return crossed
+}
+
+// numbers are what a segment must have to be the one that an end expects next, by what has crossed
+// its cable. Forged segments do not count: nothing says what became of them.
+type numbers struct {
+	received    uint32 // the end's RCV.NXT
+	sent        uint32 // its SND.NXT
+	scale       int    // of the windows that its peer announces
+	stamp, echo uint32 // the timestamps of the last segment that it got: TS.Recent, if nothing is missing
+}
+
+func (e *End) numbers(ctx context.Context) numbers {
+	GinkgoHelper()
+	var known numbers
+	for _, segment := range e.Wire(ctx).Segments() {
+		end := segment.Seq + uint32(segment.Len)
+		if segment.Flags.Has(wire.FlagSYN) {
+			end++
+		}
+		if segment.Flags.Has(wire.FlagFIN) {
+			end++
+		}
+		switch {
+		case segment.From == wire.Switch || segment.Flags.Has(wire.FlagRST):
+		case segment.Src == e.local:
+			if segment.Flags.Has(wire.FlagSYN) || int32(end-known.sent) > 0 {
+				known.sent = end
+			}
+			if segment.Flags.Has(wire.FlagSYN) {
+				known.scale = 0
+			}
+		case segment.Delivered:
+			if segment.Flags.Has(wire.FlagSYN) {
+				known.scale = max(segment.Options.WindowScale, 0)
+			}
+			if segment.Flags.Has(wire.FlagSYN) || segment.Seq == known.received {
+				known.received = end
+			}
+			known.stamp, known.echo = segment.Options.TSVal, segment.Options.TSEcr
+		}
+	}
+	return known
+}
+
+// AnswerEach answers each segment of the end that is described with a forged one, in the place of a
+// peer that cannot be heard, until the function that it returns is called. Forgeries are made from
+// what the end has sent by then.
+func (e *End) AnswerEach(ctx context.Context, described interface{ Matches(wire.Segment) bool }, answer lab.Forged) (stop func()) {
+	GinkgoHelper()
+	s := e.Host.scene
+	if s.sabotaged("no-forgery") {
+		return func() {}
+	}
+	answer.Src, answer.Dst = e.remote, e.local
+	ctx, cancel := context.WithCancel(ctx)
+	failed := make(chan error, 1)
+	from := s.lab.Wire().Position()
+	go func() {
+		for {
+			segment, err := s.lab.Wire().AwaitFrom(ctx, from, func(segment wire.Segment) bool {
+				return segment.Src == e.local && segment.From != wire.Switch && described.Matches(segment)
+			})
+			if err == nil {
+				from = s.lab.Wire().After(segment)
+				err = s.lab.Forge(e.Host.lab, answer)
+			}
+			if err != nil {
+				failed <- err
+				return
+			}
+		}
+	}()
+	return func() {
+		GinkgoHelper()
+		cancel()
+		if err := <-failed; ctx.Err() == nil {
+			mustStage(fmt.Errorf("the answers have ended: %w", err))
+		}
+	}
+}
