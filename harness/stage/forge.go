@@ -116,16 +116,18 @@ func (e *End) numbers(ctx context.Context) numbers {
 	return known
 }
 
-// AnswerEach answers each segment of the end that is described with a forged one, in the place of a
-// peer that cannot be heard, until the function that it returns is called. Forgeries are made from
-// what the end has sent by then.
-func (e *End) AnswerEach(ctx context.Context, described interface{ Matches(wire.Segment) bool }, answer lab.Forged) (stop func()) {
+// AnswerEach answers each segment of the end that is described by putting a forged one on its cable
+// again, in the place of a peer that cannot be heard, until the function that it returns is called.
+func (e *End) AnswerEach(ctx context.Context, described interface{ Matches(wire.Segment) bool }, answer wire.Segment) (stop func()) {
 	GinkgoHelper()
 	s := e.Host.scene
 	if s.sabotaged("no-forgery") {
 		return func() {}
 	}
-	answer.Src, answer.Dst = e.remote, e.local
+	again := lab.Forged{
+		Src: answer.Src, Dst: answer.Dst, Flags: answer.Flags, Seq: answer.Seq, Ack: answer.Ack,
+		Window: uint16(answer.Window >> e.numbers(ctx).scale), Payload: answer.Payload,
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	failed := make(chan error, 1)
 	from := s.lab.Wire().Position()
@@ -136,7 +138,7 @@ func (e *End) AnswerEach(ctx context.Context, described interface{ Matches(wire.
 			})
 			if err == nil {
 				from = s.lab.Wire().After(segment)
-				err = s.lab.Forge(e.Host.lab, answer)
+				err = s.lab.Forge(e.Host.lab, again)
 			}
 			if err != nil {
 				failed <- err

@@ -97,3 +97,10 @@ func (e *End) SeesProbes(ctx context.Context, closing Closing, n int) []wire.Seg
 func (e *End) Orphaned(closing Closing) timing.Orphaned {
 	return timing.Orphaned{Persist: closing.Model, Retries: e.timeouts.OrphanRetries}
 }
+
+// ShrunkWindow is the model of what the end does with data in flight when its peer takes its window
+// back down to zero, by the timeout as measured so far.
+func (e *End) ShrunkWindow() timing.Shrunk {
+	GinkgoHelper()
+	return timing.Shrunk{RTO: e.Snapshot().Info.RTO, RTOMax: e.timeouts.RTOMax, Wheel: e.Host.scene.wheel()}
+}

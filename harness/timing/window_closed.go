@@ -47,11 +47,16 @@ type Orphaned struct {
 // SilentAbort is when the orphan is dropped whose probes nobody answers, from the moment the probe
 // timer was armed: one interval after the last of so many probes.
 func (o Orphaned) SilentAbort() Window {
-	retries := o.Retries
-	if retries == 0 {
-		retries = defaultOrphanRetries
-	}
+	retries := o.Count()
 	return o.abort(fmt.Sprintf("%d window probes, tcp_orphan_retries", retries), func(i int) bool { return i > retries || o.backedOff(i) })
+}
+
+// Count is how many probes the orphan sends that nobody answers.
+func (o Orphaned) Count() int {
+	if o.Retries == 0 {
+		return defaultOrphanRetries
+	}
+	return o.Retries
 }
 
 // AnsweredAbort is when the orphan is dropped whose probes are all answered by a closed window, from
@@ -105,8 +110,8 @@ type Shrunk struct {
 	Wheel       Wheel
 }
 
-// Intervals are n times between successive copies, from the acknowledgement that took the window
-// back: the first ends at T1.
+// Intervals are n times between successive copies, from when the timer was armed, at the write or at
+// the last acknowledgement of a whole segment: the first ends at T1.
 func (s Shrunk) Intervals(n int) []Window {
 	intervals := make([]Window, n)
 	for i, interval := range Backoff(s.Wheel.RoundUp(s.RTO), s.RTOMax, n) {
