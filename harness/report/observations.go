@@ -41,6 +41,8 @@ func Quantities() []Quantity {
 		// What crossed the wire, and when.
 		{"fin_after", Seconds, "from the fault to the FIN on the wire", "FIN after %s"},
 		{"rst_after", Seconds, "from the fault, or from the segment that drew it, to the RST on the wire", "RST after %s"},
+		{"answer_after", Seconds, "from a forged segment to the acknowledgement that it drew", "answer after %s"},
+		{"connected_after", Seconds, "from the fault to connect(2) going through", "connected after %s"},
 		{"eof_after", Seconds, "from the fault to the survivor reading end of file", "end of file after %s"},
 		{"tail_loss_probe_after", Seconds, "from the write to the tail-loss probe", "tail-loss probe after %s"},
 		{"first_retransmission_after", Seconds, "from the write to the first timeout's retransmission", "first retransmission after %s"},
@@ -92,6 +94,7 @@ func Quantities() []Quantity {
 		{"keepalive_probes", Count, "tcp_keepalive_probes or TCP_KEEPCNT", "count %s"},
 		{"user_timeout", Seconds, "TCP_USER_TIMEOUT", ""},
 		{"retries2", Count, "tcp_retries2", ""},
+		{"challenge_limit", Count, "tcp_challenge_ack_limit", "limit %s"},
 		{"fin_timeout", Seconds, "tcp_fin_timeout", ""},
 		{"rto_max", Seconds, "ceiling of the retransmission timeout", "RTO ceiling %s"},
 		{"rto_min", Seconds, "floor of the retransmission timeout", "RTO floor %s"},

@@ -2,13 +2,17 @@ package stage
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/netip"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 
 	"github.com/halfopen/halfopen/harness/lab"
 	"github.com/halfopen/halfopen/harness/mono"
 	"github.com/halfopen/halfopen/harness/wire"
+	"github.com/halfopen/halfopen/harness/wire/match"
 )
 
 // Forgery is a segment that looks as if the end's peer had sent it. Its numbers are relative to what
@@ -153,4 +157,66 @@ func (e *End) AnswerEach(ctx context.Context, described interface{ Matches(wire.
 			mustStage(fmt.Errorf("the answers have ended: %w", err))
 		}
 	}
+}
+
+// Forge puts a segment on the caller's cable that looks as if the host it calls had sent it: Ack is
+// relative to the number behind the SYN, and Seq to 0, as nothing is expected yet.
+func (d *Dialing) Forge(ctx context.Context, forgery Forgery) wire.Segment {
+	GinkgoHelper()
+	s := d.process.host.scene
+	if s.sabotaged("forgery-exact") {
+		forgery.Ack, forgery.Flags = 0, forgery.Flags|wire.FlagACK
+	}
+	syn := s.sees(ctx, Soon, func(segment wire.Segment) bool {
+		return segment.Kind == wire.KindSYN && segment.Src.Addr() == d.process.host.Address()
+	}, "the caller's SYN")
+	forged := lab.Forged{Src: syn.Dst, Dst: syn.Src, Flags: forgery.Flags, Seq: uint32(forgery.Seq)}
+	if forgery.Flags.Has(wire.FlagACK) {
+		forged.Ack = syn.Seq + 1 + uint32(forgery.Ack)
+	}
+	return d.process.host.Forge(ctx, forged)
+}
+
+// ForgeFrom puts a segment on the host's cable that looks as if another host had sent it, from the
+// lab's client port to a port of this host.
+func (h *Host) ForgeFrom(ctx context.Context, other *Host, port uint16, forged lab.Forged) wire.Segment {
+	GinkgoHelper()
+	forged.Src, forged.Dst = netip.AddrPortFrom(other.Address(), clientPort), netip.AddrPortFrom(h.Address(), port)
+	return h.Forge(ctx, forged)
+}
+
+// ForgeCall puts a segment on the listener's cable that looks as if a process on another host had
+// sent it, from the port from which processes of the lab call.
+func (l *Listener) ForgeCall(ctx context.Context, caller *Host, forged lab.Forged) wire.Segment {
+	GinkgoHelper()
+	return l.process.host.ForgeFrom(ctx, caller, l.socket.Local().Port(), forged)
+}
+
+// WireOf is every segment that crossed a cable so far between the two ends of a segment, where there
+// is no connection whose Wire that would be.
+func (h *Host) WireOf(ctx context.Context, segment wire.Segment) *wire.Conversation {
+	GinkgoHelper()
+	h.scene.settle(ctx)
+	return h.scene.lab.Wire().Conversation(segment.Src, segment.Dst)
+}
+
+// SeesOf returns the first segment between the two ends of another that the predicate describes.
+func (h *Host) SeesOf(ctx context.Context, other wire.Segment, predicate match.Predicate) wire.Segment {
+	GinkgoHelper()
+	return h.scene.sees(ctx, Soon, func(s wire.Segment) bool {
+		return (s.Src == other.Src && s.Dst == other.Dst || s.Src == other.Dst && s.Dst == other.Src) && predicate.Matches(s)
+	}, predicate)
+}
+
+// sees returns the first segment for which the function holds: one that has crossed or comes in time.
+func (s *scene) sees(ctx context.Context, patience time.Duration, matches func(wire.Segment) bool, what any) wire.Segment {
+	GinkgoHelper()
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	segment, err := s.lab.Wire().Await(ctx, matches)
+	if errors.Is(err, context.DeadlineExceeded) {
+		Fail(fmt.Sprintf("no such segment has crossed within %s: %v", patience, what))
+	}
+	mustStage(err)
+	return segment
 }

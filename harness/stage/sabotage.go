@@ -39,6 +39,8 @@ var withheldSysctls = map[string]string{
 	"rto-max-up":    "net.ipv4.tcp_rto_max_ms",
 	"rto-min-up":    "net.ipv4.tcp_rto_min_us",
 	"timestamps-on": "net.ipv4.tcp_timestamps",
+
+	"challenge-limit-up": "net.ipv4.tcp_challenge_ack_limit",
 }
 
 // withheldOptions are the socket options that a sabotage keeps from being set.
