@@ -59,9 +59,13 @@ func (c *Capture) After(s Segment) Position {
 	for i > 0 && c.segments[i-1].Number > s.Number {
 		i--
 	}
-	entry := len(c.log)
-	for entry > 0 && c.log[entry-1] >= i {
-		entry--
+	if i == 0 {
+		return Position{}
 	}
-	return Position{log: entry, segment: i}
+	// The entry of a segment has behind it those of all before it, and their deliveries at most.
+	entry := i - 1
+	for c.log[entry] != i-1 {
+		entry++
+	}
+	return Position{log: entry + 1, segment: i}
 }

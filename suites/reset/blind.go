@@ -6,6 +6,7 @@ import (
 
 	. "github.com/halfopen/halfopen/harness/stage"
 	"github.com/halfopen/halfopen/harness/wire"
+	. "github.com/halfopen/halfopen/harness/wire/match"
 )
 
 var _ = Story("reset", func() {
@@ -18,11 +19,18 @@ var _ = Story("reset", func() {
 			Expect(target.Counted("TCPChallengeACK")).To(Equal(1), "challenge ACKs counted")
 		})
 
-	It("is data that acknowledges what was never sent, and nobody hears of it",
+	It("is data that acknowledges what was never sent, and is not delivered, with an answer or without",
 		Claim("reset/blind-data-future-ack"), func(ctx SpecContext) {
 			peer, target := connect(ctx)
 			forged := target.Forge(ctx, Forgery{Flags: wire.FlagACK | wire.FlagPSH, Ack: inside, Payload: "trust me", Window: 64000})
+			expectUsable(ctx, peer, target)
 
-			expectIgnored(ctx, peer, target, forged)
+			exchange := target.Wire(ctx).Since(forged.At)
+			Expect(exchange).To(ShowTimes(1, AnySegment().Forged().Delivered()))
+			heard := target.Sees(ctx, Data().From(peer)).At
+			answers := answer(target).Before(heard).In(exchange)
+			Expect(answers).To(HaveLen(target.Counted("TCPChallengeACK")), "answers, which are challenge ACKs")
+			Expect(len(answers)).To(BeNumerically("<=", 1), "answers")
+			Observe("challenge_acks", len(answers))
 		})
 })

@@ -52,26 +52,33 @@ var _ = Story("reset", func() {
 			Observe("state", target.State())
 		})
 
-	It("is sent for an orphan, or not",
+	It("is sent for an orphan, or not, and what the orphan still had to deliver is gone",
 		Claim("reset/destroy-orphan"), func(ctx SpecContext) {
 			expected := Expected()
 			client, server := Pair(ctx)
 			peer, target := Connect(ctx, client, server, SmallWindow()).Split(ServerBreaks)
-			target.FillWindow(ctx)
+			closing := target.FillWindow(ctx)
+			arrived := int(closing.ACK.RelAck) - 1
 			target.Process.Kill()
 			Expect(target.Snapshot().Orphaned()).To(BeTrue(), "no process holds it")
 			at := target.Destroy()
 
 			if expected == "rst" {
 				peer.Sees(ctx, RST().From(target).Delivered())
-				Expect(target.State()).To(Equal(socket.Gone))
 				peer.Reaches(ctx, socket.Gone)
-				Observe("resets", 1)
+				Expect(peer.ReadAll(ctx, arrived)).To(DeliverFill(arrived))
+				Expect(peer.Read(ctx)).To(FailWith(unix.ECONNRESET))
+				Expect(target.State()).To(Equal(socket.Gone))
 			} else {
-				Expect(target.Wire(ctx).Since(at)).To(ShowNone(RST()))
-				Expect(peer.State()).To(Equal(socket.Established))
-				Observe("resets", 0)
+				Expect(peer.ReadAll(ctx, arrived)).To(DeliverFill(arrived))
+				reading := peer.StartRead()
+				peer.Sees(ctx, ACK().From(peer).Open().After(at).Delivered())
+				Elapse(ctx, closing.Model.Intervals(1)[0].Ceiling) // in which a probe would have come
+				Expect(reading.Blocked(ctx)).To(BeTrue(), "the window is open and nothing comes")
+				Expect(target.State()).To(Equal(socket.FinWait1))
 			}
+			resets := RST().From(target).In(target.Wire(ctx).Since(at))
+			Observe("resets", len(resets))
 			Observe("state", target.State())
 			Observe("other_state", peer.State())
 		})

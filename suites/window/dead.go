@@ -98,4 +98,29 @@ var _ = Story("window", func() {
 			Observe("window_floor", window.Floor)
 			Observe("window_ceiling", window.Ceiling)
 		})
+
+	It("is probed by an orphan without an end, if tcp_retries2 stops the doubling before",
+		Claim("window/orphan-answered-stays"), SpecPriority(3), func(ctx SpecContext) {
+			client, server := Pair(ctx)
+			server.SetSysctl("net.ipv4.tcp_invalid_ratelimit", 0)
+			client.SetSysctl("net.ipv4.tcp_retries2", 1)
+			client.SetSysctl("net.ipv4.tcp_orphan_retries", 1)
+			reader, writer := Connect(ctx, client, server, SmallWindow()).Split(ServerBreaks)
+			closing := writer.FillWindow(ctx)
+			_, possible := writer.Orphaned(closing).AnsweredAbort()
+			Expect(possible).To(BeFalse(), "the interval cannot reach its ceiling")
+			writer.Process.Kill()
+
+			const probed = 6 // many times either limit
+			probes := writer.SeesProbes(ctx, closing, probed)
+			reader.Sees(ctx, ACK().From(reader).Closed().After(probes[probed-1].At).Delivered())
+			orphan := writer.Snapshot()
+			Expect(orphan.State).To(Equal(socket.FinWait1))
+			Expect(orphan.Orphaned()).To(BeTrue(), "no process holds it")
+			Expect(orphan.Timer.Kind).To(Equal(socket.Persist))
+			Expect(since(closing, probes)).To(Gaps(OnRealClock(closing.Model.Intervals(probed))...))
+			Observe("window_probes", probed)
+			Observe("stayed_open", probes[probed-1].At-closing.ACK.DeliveredAt)
+			Observe("state", orphan.State)
+		})
 })

@@ -102,7 +102,9 @@ var _ = Story("window", func() {
 		Claim("window/shrunk-abort-rto-max"), SpecPriority(3), func(ctx SpecContext) {
 			client, server := Pair(ctx)
 			client.SetSysctl("net.ipv4.tcp_rto_max_ms", 1000)
-			expectShrunkAbort(ctx, shrink(ctx, client, server, asItIs))
+			s := shrink(ctx, client, server, asItIs)
+			s.model.RTOMax = time.Second
+			expectShrunkAbort(ctx, s)
 		})
 
 	It("that shrank to zero ends the connection by TCP_USER_TIMEOUT although the peer answers every copy",
@@ -120,7 +122,8 @@ var _ = Story("window", func() {
 			Expect(outcome).To(FailWith(unix.ETIMEDOUT))
 			copies := Retransmission().From(s.writer).In(s.writer.Wire(ctx))
 			Expect(outcome.At - copies[0].At).To(FallIn(s.model.AbortAfterFirst()))
-			answers := ACK().Forged().After(copies[0].At).In(s.writer.Wire(ctx))
+			answers := AnySegment().Forged().After(copies[0].At).In(s.writer.Wire(ctx))
+			Expect(len(answers)).To(BeNumerically(">=", len(copies)-1), "answers: one for each copy, if the abort has not come before the last")
 			Observe("aborted_after", outcome.At-s.data.At)
 			Observe("abort_clock", outcome.At-copies[0].At)
 			Observe("retransmissions", len(copies))
