@@ -23,8 +23,7 @@ type Forgery struct {
 	Ack     int // from the end's SND.NXT; a segment without the ACK flag has none
 	Window  int // bytes, rounded down to what the window scale can say
 	Payload string
-	Stamped bool // carries the timestamps option, with the youngest time that the peer has sent
-	Aged    int  // carries it, that much older (the kernel's unit is a millisecond)
+	Aged    int // not 0: carries a timestamp that much older than the last that the peer has sent (milliseconds, in Linux)
 }
 
 // Outside is a distance that lies outside of any window of a lab's connection, and on the side of
@@ -34,6 +33,12 @@ const Outside = 1 << 30
 // Forge puts a segment on the end's cable that its peer never sent, and returns it as it crossed.
 func (e *End) Forge(ctx context.Context, forgery Forgery) wire.Segment {
 	GinkgoHelper()
+	return e.Host.Forge(ctx, e.Draft(ctx, forgery))
+}
+
+// Draft is the segment that Forge would send now, for a spec that must send it in no time later.
+func (e *End) Draft(ctx context.Context, forgery Forgery) lab.Forged {
+	GinkgoHelper()
 	s := e.Host.scene
 	switch {
 	case s.sabotaged("forgery-exact"):
@@ -42,19 +47,19 @@ func (e *End) Forge(ctx context.Context, forgery Forgery) wire.Segment {
 		forgery.Seq = Outside
 	}
 	known := e.numbers(ctx)
-	forged := lab.Forged{
+	draft := lab.Forged{
 		Src: e.remote, Dst: e.local, Flags: forgery.Flags,
 		Seq:     known.received + uint32(forgery.Seq),
 		Window:  uint16(min(forgery.Window>>known.scale, 0xffff)),
 		Payload: []byte(forgery.Payload),
 	}
 	if forgery.Flags.Has(wire.FlagACK) {
-		forged.Ack = known.sent + uint32(forgery.Ack)
+		draft.Ack = known.sent + uint32(forgery.Ack)
 	}
-	if forgery.Stamped || forgery.Aged != 0 {
-		forged.Timestamps, forged.TSVal, forged.TSEcr = true, known.stamp-uint32(forgery.Aged), known.echo
+	if forgery.Aged != 0 {
+		draft.Timestamps, draft.TSVal, draft.TSEcr = true, known.stamp-uint32(forgery.Aged), known.echo
 	}
-	return e.Host.Forge(ctx, forged)
+	return draft
 }
 
 // Forge puts a segment on the host's cable that no host sent, and returns it as it crossed.
@@ -64,7 +69,7 @@ func (h *Host) Forge(ctx context.Context, forged lab.Forged) wire.Segment {
 	if s.sabotaged("no-forgery") {
 		return wire.Segment{At: mono.Now()}
 	}
-	s.settle(ctx)
+	// The segments forged before have all been seen to cross, so that no other is taken for this one.
 	before := s.lab.Wire().Position()
 	s.lab.Note("switch: a forged segment for %s: %s", h, forged.Flags)
 	mustStage(s.lab.Forge(h.lab, forged))

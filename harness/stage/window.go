@@ -93,6 +93,18 @@ func (e *End) SeesProbes(ctx context.Context, closing Closing, n int) []wire.Seg
 	return e.Probes(ctx, closing)[:n]
 }
 
+// SinceLastAnswer is a Closing as it stands since the last acknowledgement that has reached the end,
+// for a peer that has fallen silent: what its answers have done to the count is undone, and what the
+// probes have done to the interval is not.
+func (e *End) SinceLastAnswer(ctx context.Context, closing Closing) Closing {
+	GinkgoHelper()
+	answers := match.ACK().To(e).Closed().In(e.Wire(ctx))
+	last := answers[len(answers)-1] // the first of them is closing.ACK
+	probes := match.WindowProbe().From(e).After(closing.ACK.At).Before(last.At).In(e.Wire(ctx))
+	closing.ACK, closing.Model.Backoff = last, min(len(probes), closing.Model.Retries2)
+	return closing
+}
+
 // Orphaned is the Closing's model once the end's process is gone.
 func (e *End) Orphaned(closing Closing) timing.Orphaned {
 	return timing.Orphaned{Persist: closing.Model, Retries: e.timeouts.OrphanRetries}

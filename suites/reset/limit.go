@@ -1,9 +1,12 @@
 package reset
 
 import (
+	"time"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
+	"github.com/halfopen/halfopen/harness/lab"
 	. "github.com/halfopen/halfopen/harness/stage"
 	"github.com/halfopen/halfopen/harness/timing"
 	"github.com/halfopen/halfopen/harness/wire"
@@ -13,18 +16,21 @@ import (
 // unlimited is INT_MAX, by which tcp_challenge_ack_limit sets no limit.
 const unlimited = 1<<31 - 1
 
+// tick is a jiffy, at any HZ, by which the kernel's clock may be behind.
+const tick = 10 * time.Millisecond
+
 var _ = Story("reset", func() {
 	It("is challenged once, and again when tcp_invalid_ratelimit has passed, however often it comes",
 		Claim("reset/challenge-ratelimited"), SpecPriority(1), func(ctx SpecContext) {
 			peer, target := connect(ctx)
-			first := target.Forge(ctx, Forgery{Flags: wire.FlagRST, Seq: inside})
-			target.Sees(ctx, answer(target).After(first.At))
-			for range 3 {
-				target.Forge(ctx, Forgery{Flags: wire.FlagRST, Seq: inside})
+			rst := target.Draft(ctx, Forgery{Flags: wire.FlagRST, Seq: inside})
+			syn := target.Draft(ctx, Forgery{Flags: wire.FlagSYN}) // asks as well, and is no exception
+			first := target.Host.Forge(ctx, rst)
+			for _, again := range []lab.Forged{rst, rst, rst, syn} {
+				target.Host.Forge(ctx, again)
 			}
-			target.Forge(ctx, Forgery{Flags: wire.FlagSYN}) // of another kind, and no exception
-			Elapse(ctx, timing.InvalidRateLimit)
-			last := target.Forge(ctx, Forgery{Flags: wire.FlagRST, Seq: inside})
+			Elapse(ctx, timing.InvalidRateLimit+tick)
+			last := target.Host.Forge(ctx, rst)
 			target.Sees(ctx, answer(target).After(last.At))
 
 			challenges := answer(target).After(first.At).In(target.Wire(ctx))
@@ -58,12 +64,16 @@ var _ = Story("reset", func() {
 			for i := range connections {
 				targets = append(targets, caller.ConnectFrom(ctx, uint16(50001+i), listener).Server)
 			}
-			before := targets[0].Counted("TCPChallengeACK")
-			first := targets[0].Forge(ctx, Forgery{Flags: wire.FlagRST, Seq: inside})
-			last := first
-			for _, target := range targets[1:] {
-				last = target.Forge(ctx, Forgery{Flags: wire.FlagRST, Seq: inside})
+			var drafts []lab.Forged
+			for _, target := range targets {
+				drafts = append(drafts, target.Draft(ctx, Forgery{Flags: wire.FlagRST, Seq: inside}))
 			}
+			before := targets[0].Counted("TCPChallengeACK")
+			var crossed []wire.Segment
+			for _, draft := range drafts {
+				crossed = append(crossed, server.Forge(ctx, draft))
+			}
+			first, last := crossed[0], crossed[connections-1]
 			for _, target := range targets { // what is read was sent after any challenge
 				target.Write(ctx, "still there?")
 				target.Sees(ctx, Data().From(target).Delivered())

@@ -63,9 +63,11 @@ var _ = Story("window", func() {
 		Claim("window/orphan-silent-abort"), SpecPriority(3), func(ctx SpecContext) {
 			reader, writer := connect(ctx)
 			closing := writer.FillWindow(ctx)
-			window := writer.Orphaned(closing).SilentAbort()
 			reader.Host.Blackhole(writer.Host, lab.All)
 			death := writer.Process.Kill()
+			writer.SeesProbes(ctx, closing, writer.Orphaned(closing).Count())
+			closing = writer.SinceLastAnswer(ctx, closing)
+			window := writer.Orphaned(closing).SilentAbort()
 			gone := writer.ReachesBy(ctx, socket.Gone, window.From(closing.ACK.DeliveredAt).Plus(RealClockSlack).Ceiling)
 
 			Expect(gone - closing.ACK.DeliveredAt).To(FallIn(window))

@@ -36,9 +36,10 @@ func shrink(ctx context.Context, client, server *Host, adjust func(writer *End))
 	adjust(writer)
 	s := shrunk{reader: reader, writer: writer, model: writer.ShrunkWindow()}
 	s.word = server.Blackhole(client, lab.All)
+	took := writer.Draft(ctx, Forgery{Flags: wire.FlagACK, Ack: 1})
 	writer.Write(ctx, sentence)
+	s.ACK = client.Forge(ctx, took) // well before the first copy
 	s.data = writer.Sees(ctx, Data().From(writer).Delivered())
-	s.ACK = writer.Forge(ctx, Forgery{Flags: wire.FlagACK, Ack: 1 - len(sentence)})
 	return s
 }
 

@@ -22,10 +22,11 @@ var _ = Story("window", func() {
 			reader, writer := connect(ctx)
 			reading := writer.StartRead()
 			closing := writer.FillWindow(ctx)
-			closed := closing.ACK.DeliveredAt
 			reader.Host.Blackhole(writer.Host, lab.All)
 			outcome := reading.Within(ctx, closing.Model.Abort().Ceiling+Soon)
 
+			closing = writer.SinceLastAnswer(ctx, closing)
+			closed := closing.ACK.DeliveredAt
 			Expect(outcome.At - closed).To(FallIn(closing.Model.Abort()))
 			probes := writer.Probes(ctx, closing)
 			Expect(probes).To(HaveLen(closing.Model.Retries2), "window probes")
