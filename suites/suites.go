@@ -8,5 +8,7 @@ import (
 	_ "github.com/halfopen/halfopen/suites/keepalive"
 	_ "github.com/halfopen/halfopen/suites/open"
 	_ "github.com/halfopen/halfopen/suites/processcrash"
+	_ "github.com/halfopen/halfopen/suites/reset"
 	_ "github.com/halfopen/halfopen/suites/retransmission"
+	_ "github.com/halfopen/halfopen/suites/window"
 )

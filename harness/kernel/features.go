@@ -18,6 +18,8 @@ func Features() []Feature {
 			probe: probeRTOMinUS},
 		{Name: "tcpi_total_rto", What: "tcpi_total_rto in TCP_INFO", Since: Version{6, 7}, // by memory: not in 6.1, in 6.12
 			probe: probeTotalRTO},
+		{Name: "challenge-ack-per-netns", What: "challenge ACK limit of each network namespace", Since: Version{6, 1}, // by memory: not in 5.10, in 6.1
+			probe: probeChallengeLimit},
 
 		{Name: "ipv6", What: "IPv6", How: "CONFIG_IPV6, or started with ipv6.disable=1", probe: probeIPv6},
 		{Name: "packet-socket", What: "packet sockets", How: "CONFIG_PACKET", probe: probePacket},

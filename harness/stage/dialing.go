@@ -81,7 +81,7 @@ func (d *Dialing) Wire(ctx context.Context) *wire.Conversation {
 // already or comes within the patience.
 func (d *Dialing) Sees(ctx context.Context, patience time.Duration, predicate match.Predicate) wire.Segment {
 	GinkgoHelper()
-	return d.process.host.scene.sees(ctx, patience, d.local(), d.listener.socket.Local(), predicate)
+	return d.process.host.scene.sees(ctx, patience, between(d.local(), d.listener.socket.Local(), predicate), predicate)
 }
 
 // Close closes the socket while it is connecting. It returns the moment just before.

@@ -30,6 +30,7 @@ var sysctls = map[string]map[string]int{
 	"retries2-down":              {"net.ipv4.tcp_retries2": 0},
 	"fin-timeout-up":             {"net.ipv4.tcp_fin_timeout": 30},
 	"orphan-retries-up":          {"net.ipv4.tcp_orphan_retries": 7},
+	"invalid-ratelimit-off":      {"net.ipv4.tcp_invalid_ratelimit": 0},
 	"early-retrans-off":          {"net.ipv4.tcp_early_retrans": 0},
 	"keepalive-defaults-changed": {"net.ipv4.tcp_keepalive_time": 7, "net.ipv4.tcp_keepalive_intvl": 7, "net.ipv4.tcp_keepalive_probes": 7},
 }
@@ -44,6 +45,7 @@ var withheldSysctls = map[string]string{
 
 	"syn-linear-on":         "net.ipv4.tcp_syn_linear_timeouts",
 	"abort-on-overflow-off": "net.ipv4.tcp_abort_on_overflow",
+	"challenge-limit-up":    "net.ipv4.tcp_challenge_ack_limit",
 }
 
 // handshakeSysctls are the settings that a sabotage changes on both hosts before a connection that the

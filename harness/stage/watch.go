@@ -56,19 +56,25 @@ func (e *End) Sees(ctx context.Context, predicate match.Predicate) wire.Segment 
 // SeesWithin is Sees for a segment that takes its time, for so long at the most.
 func (e *End) SeesWithin(ctx context.Context, patience time.Duration, predicate match.Predicate) wire.Segment {
 	GinkgoHelper()
-	return e.Host.scene.sees(ctx, patience, e.local, e.remote, predicate)
+	return e.Host.scene.sees(ctx, patience, between(e.local, e.remote, predicate), predicate)
 }
 
-// sees is Sees for the segments between two addresses.
-func (s *scene) sees(ctx context.Context, patience time.Duration, a, b netip.AddrPort, predicate match.Predicate) wire.Segment {
+// between is the predicate for segments from one address to another, either way.
+func between(a, b netip.AddrPort, predicate match.Predicate) func(wire.Segment) bool {
+	return func(s wire.Segment) bool {
+		return (s.Src == a && s.Dst == b || s.Src == b && s.Dst == a) && predicate.Matches(s)
+	}
+}
+
+// sees returns the first segment for which the function holds: one that has crossed already or
+// comes in time.
+func (s *scene) sees(ctx context.Context, patience time.Duration, matches func(wire.Segment) bool, what any) wire.Segment {
 	GinkgoHelper()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	segment, err := s.lab.Wire().Await(ctx, func(s wire.Segment) bool {
-		return (s.Src == a && s.Dst == b || s.Src == b && s.Dst == a) && predicate.Matches(s)
-	})
+	segment, err := s.lab.Wire().Await(ctx, matches)
 	if errors.Is(err, context.DeadlineExceeded) {
-		Fail(fmt.Sprintf("no such segment has crossed within %s: %s", patience, predicate))
+		Fail(fmt.Sprintf("no such segment has crossed within %s: %v", patience, what))
 	}
 	mustStage(err)
 	return segment

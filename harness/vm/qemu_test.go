@@ -55,7 +55,7 @@ func TestTheCommandLineEndsWithWhatTheCallerAppends(t *testing.T) {
 	config := Config{Append: "loglevel=7"}.withDefaults()
 	g.Expect(config.commandLine()).To(HaveSuffix(" loglevel=7"))
 	config.Kernel = Kernel{Path: "vmlinux", PVH: true}
-	args, err := config.arguments(1<<32 + 5, emulation)
+	args, err := config.arguments(1<<32+5, emulation)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(strings.Join(args, " ")).To(And(
 		ContainSubstring("-seed 5 "), ContainSubstring("-M microvm"), ContainSubstring("-icount shift="),

@@ -50,3 +50,22 @@ func (c *Capture) AwaitFrom(ctx context.Context, from Position, matches func(Seg
 		}
 	}
 }
+
+// After is the place right behind a segment of this capture, for one who wants each of those to come.
+func (c *Capture) After(s Segment) Position {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := len(c.segments)
+	for i > 0 && c.segments[i-1].Number > s.Number {
+		i--
+	}
+	if i == 0 {
+		return Position{}
+	}
+	// The entry of a segment has behind it those of all before it, and their deliveries at most.
+	entry := i - 1
+	for c.log[entry] != i-1 {
+		entry++
+	}
+	return Position{log: entry + 1, segment: i}
+}

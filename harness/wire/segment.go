@@ -86,7 +86,7 @@ type Kind uint8
 
 // The kinds. A copy of a SYN or FIN has a kind of its own; IsRetransmission covers all copies.
 const (
-	KindUnknown Kind = iota // forged at the switch, and no RST
+	KindUnknown Kind = iota // forged at the switch, and neither SYN nor RST
 	KindSYN
 	KindSYNACK
 	KindHandshakeACK             // the pure ACK that completes the three-way handshake

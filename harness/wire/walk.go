@@ -113,9 +113,17 @@ func (w *walker) sent(s *Segment) {
 // known of that host.
 func (w *walker) forged(s *Segment) {
 	conversation, from, to := w.of(s)
-	if s.Flags.Has(FlagRST) {
+	switch {
+	case s.Flags.Has(FlagRST):
 		s.Kind = KindRST
-		w.delivered(s)
+	case s.Flags.Has(FlagSYN) && !s.Flags.Has(FlagACK):
+		s.Kind = KindSYN
+	}
+	if s.Kind != KindUnknown {
+		w.delivered(s) // the host that got it may be challenging it
+	}
+	if !s.Flags.Has(FlagSYN) && from.scale >= 0 && to.scale >= 0 {
+		s.Window <<= from.scale
 	}
 	s.Connection = max(conversation.connection, 1)
 	s.RelSeq = from.relative(s.Seq)
