@@ -42,7 +42,6 @@ func Quantities() []Quantity {
 		{"fin_after", Seconds, "from the fault to the FIN on the wire", "FIN after %s"},
 		{"rst_after", Seconds, "from the fault, or from the segment that drew it, to the RST on the wire", "RST after %s"},
 		{"answer_after", Seconds, "from a forged segment to the acknowledgement that it drew", "answer after %s"},
-		{"connected_after", Seconds, "from the fault to connect(2) going through", "connected after %s"},
 		{"eof_after", Seconds, "from the fault to the survivor reading end of file", "end of file after %s"},
 		{"tail_loss_probe_after", Seconds, "from the write to the tail-loss probe", "tail-loss probe after %s"},
 		{"first_retransmission_after", Seconds, "from the write to the first timeout's retransmission", "first retransmission after %s"},

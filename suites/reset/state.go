@@ -54,7 +54,7 @@ var _ = Story("reset", func() {
 				Expect(end.State()).To(Equal(socket.Established))
 				Expect(caller.WireTo(ctx, listener).Since(forged.At)).To(ShowInOrder(
 					RST().Forged(), Retransmission().From(client).Delivered(), SYNACK().From(server), HandshakeACK().From(client)))
-				Observe("connected_after", outcome.At-forged.At)
+				Observe("state", end.State())
 			})
 	}
 
