@@ -5,6 +5,7 @@ import (
 	_ "github.com/halfopen/halfopen/suites/cable"
 	_ "github.com/halfopen/halfopen/suites/hostcrash"
 	_ "github.com/halfopen/halfopen/suites/keepalive"
+	_ "github.com/halfopen/halfopen/suites/middlebox"
 	_ "github.com/halfopen/halfopen/suites/processcrash"
 	_ "github.com/halfopen/halfopen/suites/retransmission"
 )

@@ -74,6 +74,21 @@ func (s *scene) sabotageEstablished(ctx context.Context, conn *Connection) {
 	}
 }
 
+// sabotageTracked strikes when the spec has begun to watch the router's entry of a connection.
+func (r *Router) sabotageTracked(conn *Connection) {
+	GinkgoHelper()
+	switch r.scene.sabotage {
+	case "router-forgets":
+		r.Forget(conn)
+	case "router-remembers":
+		// The timeout is written into the entry with each segment, so it takes one more after this.
+		r.SetSysctl("net.netfilter.nf_conntrack_tcp_timeout_established", 7*24*3600)
+		ctx := context.Background()
+		conn.Client.Write(ctx, "remember me")
+		conn.Server.Read(ctx)
+	}
+}
+
 // sabotagePath strikes the path between two hosts, in both directions.
 func (s *scene) sabotagePath(a, b *Host) {
 	GinkgoHelper()
@@ -126,7 +141,7 @@ func (e *End) injectReset() {
 	var next uint32 // the end's RCV.NXT: RFC 5961 takes no other sequence number
 	for _, segment := range s.lab.Wire().Segments() {
 		switch {
-		case segment.Dst != e.local || !segment.Delivered:
+		case segment.Reached() != e.local || !segment.Delivered:
 		case segment.Flags.Has(wire.FlagSYN):
 			next = segment.Seq + 1
 		case segment.Seq == next:

@@ -59,7 +59,7 @@ func (e *End) SeesWithin(ctx context.Context, patience time.Duration, predicate 
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	segment, err := e.Host.scene.lab.Wire().Await(ctx, func(s wire.Segment) bool {
-		return (s.Src == e.local && s.Dst == e.remote || s.Src == e.remote && s.Dst == e.local) && predicate.Matches(s)
+		return s.Crosses(e.local, e.remote) && predicate.Matches(s)
 	})
 	if errors.Is(err, context.DeadlineExceeded) {
 		Fail(fmt.Sprintf("no such segment has crossed within %s: %s", patience, predicate))
@@ -111,7 +111,7 @@ func (e *End) SeesCopies(ctx context.Context, written time.Duration, intervals [
 func (e *End) LastReceived(ctx context.Context) (at time.Duration) {
 	GinkgoHelper()
 	for _, segment := range e.Wire(ctx).Segments() {
-		if segment.Dst == e.local && segment.Delivered {
+		if segment.Reached() == e.local && segment.Delivered {
 			at = segment.DeliveredAt
 		}
 	}

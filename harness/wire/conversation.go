@@ -6,7 +6,8 @@ import (
 )
 
 // Conversation is what crossed the switch between two address:port pairs, as far as it was
-// captured when Capture.Conversation was called.
+// captured when Capture.Conversation was called. Where a router in between translates addresses, the
+// pair is as one side knows it: what that side has sent, and what was delivered to it.
 type Conversation struct {
 	Client, Server netip.AddrPort
 
@@ -23,7 +24,7 @@ func (c *Capture) Conversation(client, server netip.AddrPort) *Conversation {
 	conversation := &Conversation{Client: client, Server: server, notes: append([]Note(nil), c.notes...)}
 	key := pairOf(client, server)
 	for _, s := range c.segments {
-		if pairOf(s.Src, s.Dst) == key {
+		if s.crosses(key) {
 			conversation.segments = append(conversation.segments, s)
 		}
 	}
@@ -43,6 +44,9 @@ func (c *Capture) Conversations() []*Conversation {
 	for _, s := range c.Segments() {
 		if key := pairOf(s.Src, s.Dst); !seen[key] {
 			seen[key] = true
+			if s.OutSrc.IsValid() {
+				seen[pairOf(s.OutSrc, s.OutDst)] = true // the same conversation, seen from the other side
+			}
 			all = append(all, c.Conversation(s.Src, s.Dst))
 		}
 	}

@@ -1,0 +1,101 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
+	"github.com/google/nftables/expr"
+
+	"github.com/halfopen/halfopen/harness/kernel"
+)
+
+// Firewall makes the router a stateful firewall: of the TCP segments it forwards it accepts those of a
+// connection that it tracks and those that begin an entry and come from the near network, and refuses
+// all others, without a word or with an answer. Whether a segment out of the middle of a connection
+// begins an entry is the sysctl's to say (nf_conntrack_tcp_loose); one that does not is invalid.
+func (r *Router) Firewall(answer *Answer) error {
+	var refuse expr.Any = drop()
+	verb := "drops"
+	if answer != nil {
+		reject := answer.expr
+		refuse, verb = &reject, "answers with "+answer.name
+	}
+	chain := nftables.Chain{Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookForward, Priority: nftables.ChainPriorityFilter}
+	err := setRules(r.ns, nftables.TableFamilyINet, "firewall", chain,
+		append(connectionState(expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED), accept()),
+		append(append(onPort(expr.MetaKeyIIFNAME, nearDevice), connectionState(expr.CtStateBitNEW)...), accept()),
+		append(tcpOnly(), refuse),
+	)
+	if err != nil {
+		return fmt.Errorf("cannot make %s a firewall: %w", r.name, err)
+	}
+	r.lab.Note("%s: firewall accepts what it tracks and what comes from the clients' network, and %s the rest", r.name, verb)
+	return r.track()
+}
+
+// Masquerade makes the router a NAT for what it forwards to the far network: it puts its own address
+// there in the place of the client's (nft(8) masquerade). Without ports it keeps the client's port where
+// that is free; with a range from first to last it draws one, unless the client's lies in the range.
+func (r *Router) Masquerade(first, last uint16) error {
+	masquerade := &expr.Masq{}
+	rule := append(onPort(expr.MetaKeyOIFNAME, farDevice), tcpOnly()...)
+	what := "the client's port where it is free"
+	if last != 0 {
+		rule = append(rule,
+			&expr.Immediate{Register: 1, Data: binaryutil.BigEndian.PutUint16(first)},
+			&expr.Immediate{Register: 2, Data: binaryutil.BigEndian.PutUint16(last)},
+		)
+		masquerade.ToPorts, masquerade.RegProtoMin, masquerade.RegProtoMax = true, 1, 2
+		what = fmt.Sprintf("a port from %d to %d", first, last)
+	}
+	chain := nftables.Chain{Type: nftables.ChainTypeNAT, Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityNATSource}
+	if err := setRules(r.ns, nftables.TableFamilyINet, "nat", chain, append(rule, masquerade)); err != nil {
+		return fmt.Errorf("cannot make %s a NAT: %w", r.name, err)
+	}
+	r.lab.Note("%s: masquerades the clients' network with %s", r.name, what)
+	return r.track()
+}
+
+// Swallow makes the router drop part of the TCP segments that come to it from a host, when connection
+// tracking has seen them already: prerouting comes before forwarding.
+func (r *Router) Swallow(from *Host, traffic Traffic) (*Filter, error) {
+	r.lab.filters++
+	name := fmt.Sprintf("swallow-%d", r.lab.filters)
+	device := nearDevice
+	if from.network == r.far {
+		device = farDevice
+	}
+	rule := append(append(onPort(expr.MetaKeyIIFNAME, device), traffic.match()...), drop())
+	if err := setFilter(r.ns, nftables.TableFamilyINet, name, nftables.ChainHookForward, rule...); err != nil {
+		return nil, fmt.Errorf("cannot make %s swallow %s: %w", r.name, traffic, err)
+	}
+	r.lab.Note("%s: swallows %s from %s", r.name, traffic, from.name)
+	return &Filter{ns: r.ns, family: nftables.TableFamilyINet, name: name, note: func() {
+		r.lab.Note("%s: no longer swallows %s from %s", r.name, traffic, from.name)
+	}}, nil
+}
+
+// track gives the router the profile's settings of connection tracking. The first rule that asks for a
+// connection's state has loaded the module, and with it the sysctls are there.
+func (r *Router) track() error {
+	return r.Do(func() error {
+		var errs []error
+		for _, s := range r.lab.profile.ConntrackSettings() {
+			errs = append(errs, kernel.SetSysctl(s.Name, s.Value))
+		}
+		return errors.Join(errs...)
+	})
+}
+
+// connectionState matches a segment by what connection tracking makes of it (expr.CtStateBit...).
+func connectionState(bits uint32) []expr.Any {
+	return append(tcpOnly(),
+		&expr.Ct{Register: 1, Key: expr.CtKeySTATE},
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: binaryutil.NativeEndian.PutUint32(bits), Xor: make([]byte, 4)},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: make([]byte, 4)},
+	)
+}
+
+func accept() expr.Any { return &expr.Verdict{Kind: expr.VerdictAccept} }

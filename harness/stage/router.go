@@ -1,0 +1,213 @@
+package stage
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+
+	"github.com/halfopen/halfopen/harness/kernel"
+	"github.com/halfopen/halfopen/harness/lab"
+	"github.com/halfopen/halfopen/harness/mono"
+	"github.com/halfopen/halfopen/harness/timing"
+)
+
+// Router is the host in the middle. It forwards every segment until it is told otherwise.
+type Router struct {
+	scene *scene
+	lab   *lab.Router
+}
+
+// RoutedPair is Pair with a router between the two hosts, each of them on a network of its own. What the
+// router drops is not delivered, and the record says that it has reached the router.
+func RoutedPair(ctx context.Context) (client *Host, router *Router, server *Host) {
+	GinkgoHelper()
+	return routedPair(environment().profile)
+}
+
+// RoutedPairAsShipped is RoutedPair with the kernel's own timeouts on every host, whatever the profile.
+func RoutedPairAsShipped(ctx context.Context) (client *Host, router *Router, server *Host) {
+	GinkgoHelper()
+	return routedPair(kernel.Defaults)
+}
+
+func routedPair(hosts kernel.Profile) (client *Host, router *Router, server *Host) {
+	GinkgoHelper()
+	s := newScene(hosts)
+	added, err := s.lab.AddRouter("router")
+	s.mustStageWith(err, "veth", "bridge")
+	router = &Router{scene: s, lab: added}
+	client, server = s.addHost("client"), s.host(added.AddHostBehind("server"))
+	s.requireFeatures(client)
+	send(Message{Staged: true})
+	return client, router, server
+}
+
+// Name is the router's, so that it can be named where packets are matched.
+func (r *Router) Name() string { return r.lab.Name() }
+
+func (r *Router) String() string { return r.lab.Name() }
+
+// Firewall makes the router drop every TCP segment that belongs to no connection it tracks and does not
+// begin one from the client's network.
+func (r *Router) Firewall() {
+	GinkgoHelper()
+	if r.scene.sabotaged("router-rejects") {
+		r.firewall(&lab.WithReset)
+		return
+	}
+	r.firewall(nil)
+}
+
+// FirewallRejecting makes the router answer those segments instead of dropping them.
+func (r *Router) FirewallRejecting(answer lab.Answer) {
+	GinkgoHelper()
+	if r.scene.sabotaged("router-drops") {
+		r.firewall(nil)
+		return
+	}
+	r.firewall(&answer)
+}
+
+func (r *Router) firewall(answer *lab.Answer) {
+	GinkgoHelper()
+	r.scene.mustStageWith(r.lab.Firewall(answer), "nf_tables-inet", "nf_tables-ct", "nf_tables-reject")
+	r.setLoose(!r.scene.sabotaged("loose-off"))
+}
+
+// Masquerade makes the router a NAT that puts its own address in the place of the client's and keeps
+// the client's port.
+func (r *Router) Masquerade() {
+	GinkgoHelper()
+	if r.scene.sabotaged("port-drawn") {
+		r.MasqueradePorts(1024, 49151)
+		return
+	}
+	r.masquerade(0, 0)
+}
+
+// MasqueradePorts makes it one that draws a port of a range, to which the client's does not belong, for
+// each entry.
+func (r *Router) MasqueradePorts(first, last uint16) {
+	GinkgoHelper()
+	if r.scene.sabotaged("port-kept") {
+		first, last = 0, 0
+	}
+	r.masquerade(first, last)
+}
+
+func (r *Router) masquerade(first, last uint16) {
+	GinkgoHelper()
+	r.scene.mustStageWith(r.lab.Masquerade(first, last), "nf_tables-inet", "nf_tables-masq")
+	r.setLoose(!r.scene.sabotaged("loose-off"))
+}
+
+// KnowsNoPickup makes a segment from the middle of a connection that the router does not know invalid,
+// where it would begin an entry (nf_conntrack_tcp_loose).
+func (r *Router) KnowsNoPickup() {
+	GinkgoHelper()
+	r.setLoose(r.scene.sabotaged("loose-on"))
+}
+
+func (r *Router) setLoose(loose bool) {
+	GinkgoHelper()
+	value := 0
+	if loose {
+		value = 1
+	}
+	r.SetSysctl("net.netfilter.nf_conntrack_tcp_loose", value)
+}
+
+// SetSysctl changes a sysctl of the router.
+func (r *Router) SetSysctl(name string, value int) {
+	GinkgoHelper()
+	if withheldSysctls[r.scene.sabotage] == name {
+		return
+	}
+	mustStage(r.lab.SetSysctl(name, strconv.Itoa(value)))
+}
+
+// Swallow makes the router drop part of what comes to it from a host, until the filter is removed.
+func (r *Router) Swallow(from *Host, traffic lab.Traffic) *Filter {
+	GinkgoHelper()
+	filter, err := r.lab.Swallow(from.lab, traffic)
+	r.scene.mustStageWith(err, "nf_tables-inet")
+	r.scene.sabotageFault(func(*End) bool { return false })
+	r.scene.tooEarly("replug-early", filter.Remove)
+	return &Filter{lab: filter}
+}
+
+// Conntrack is how the router's connection tracking is set.
+func (r *Router) Conntrack() (settings kernel.Conntrack) {
+	GinkgoHelper()
+	err := r.lab.Do(func() (err error) {
+		settings, err = kernel.ReadConntrack()
+		return err
+	})
+	r.scene.mustStageWith(err, "nf_tables-ct")
+	return settings
+}
+
+// Entry is what the router knows of the connection.
+func (r *Router) Entry(conn *Connection) lab.Entry {
+	GinkgoHelper()
+	entry, err := r.lab.Entry(conn.Client.local, conn.Client.remote)
+	r.scene.mustStageWith(err, "conntrack-netlink")
+	return entry
+}
+
+// Forget deletes what the router knows of the connection, as `conntrack -D` does. It returns the moment
+// just before.
+func (r *Router) Forget(conn *Connection) (at time.Duration) {
+	GinkgoHelper()
+	at = mono.Now()
+	if !r.scene.sabotaged("router-remembers") {
+		r.scene.mustStageWith(r.lab.Forget(conn.Client.local, conn.Client.remote), "conntrack-netlink")
+	}
+	r.scene.sabotageFault(func(*End) bool { return false })
+	return at
+}
+
+// Expire waits until the router has forgotten the connection because it was idle for so long, and
+// expects that it does so inside the model's window and not before. It returns when that was seen.
+func (r *Router) Expire(ctx context.Context, conn *Connection, timeout time.Duration) (at time.Duration) {
+	GinkgoHelper()
+	r.sabotageTracked(conn)
+	entered, left := r.lastForwarded(ctx, conn)
+	model := timing.Tracked{Timeout: timeout, Wheel: r.scene.wheel()}.Forgotten()
+	earliest, latest := entered+model.Floor, left+model.Ceiling
+	// Two looks at an entry that must be there, one long before and one right before it may be gone, and
+	// one at an entry that must be. Each counts by its own times, however late it comes.
+	for _, look := range []time.Duration{entered + model.Floor/2, earliest - lookBefore, latest} {
+		Elapse(ctx, look-mono.Now())
+		entry := r.Entry(conn)
+		switch {
+		case entry.State == lab.NoEntry && entry.At < earliest:
+			Fail(fmt.Sprintf("the %s has forgotten the connection within %s of its last segment, and was to know it for %s", r, entry.At-left, model))
+		case entry.State != lab.NoEntry && entry.Asked > latest:
+			Fail(fmt.Sprintf("the %s knows the connection as %s %s after its last segment, and was to forget it after %s", r, entry.State, entry.Asked-entered, model))
+		}
+		at = entry.At
+	}
+	r.scene.lab.Note("%s: the entry of the connection has expired", r)
+	r.scene.sabotageFault(func(*End) bool { return false })
+	return at
+}
+
+// lookBefore is how long before the earliest moment of an expiry the entry is looked at: more than it
+// takes to look.
+const lookBefore = 20 * time.Millisecond
+
+// lastForwarded is when the connection's last segment that the router sent on left its host, and when
+// it reached the other: between the two the router had it.
+func (r *Router) lastForwarded(ctx context.Context, conn *Connection) (entered, left time.Duration) {
+	GinkgoHelper()
+	for _, segment := range conn.Wire(ctx).Segments() {
+		if segment.Router == r.Name() && segment.Delivered {
+			entered, left = segment.At, segment.DeliveredAt
+		}
+	}
+	return entered, left
+}
