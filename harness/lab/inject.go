@@ -13,7 +13,17 @@ import (
 // InjectReset puts a RST on the cable of a host that looks as if it came from its peer. Only its
 // destination sees it: it leaves the switch by the host's port.
 func (l *Lab) InjectReset(to *Host, src, dst netip.AddrPort, seq uint32) error {
-	frame, err := resetFrame(to.mac, src, dst, seq)
+	return l.injectReset(to.name, to.mac, to.port.Attrs().Index, src, dst, seq)
+}
+
+// InjectReset puts a RST on the router's near cable that looks as if a client had sent it; the router
+// does with it what it does with such a segment.
+func (r *Router) InjectReset(src, dst netip.AddrPort, seq uint32) error {
+	return r.lab.injectReset(r.name, r.link[0].Attrs().HardwareAddr, r.port[0].Attrs().Index, src, dst, seq)
+}
+
+func (l *Lab) injectReset(name string, mac net.HardwareAddr, port int, src, dst netip.AddrPort, seq uint32) error {
+	frame, err := resetFrame(mac, src, dst, seq)
 	if err != nil {
 		return fmt.Errorf("cannot forge a RST: %w", err)
 	}
@@ -23,12 +33,12 @@ func (l *Lab) InjectReset(to *Host, src, dst netip.AddrPort, seq uint32) error {
 			return err
 		}
 		defer unix.Close(fd)
-		return unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: to.port.Attrs().Index})
+		return unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: port})
 	})
 	if err != nil {
-		return fmt.Errorf("cannot send a forged RST to %s: %w", to.name, err)
+		return fmt.Errorf("cannot send a forged RST to %s: %w", name, err)
 	}
-	l.Note("switch: a forged RST for %s", to.name)
+	l.Note("switch: a forged RST for %s", name)
 	return nil
 }
 

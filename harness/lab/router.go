@@ -22,7 +22,8 @@ type Router struct {
 	far  *network
 	ns   *namespace
 	rtnl *netlink.Handle // rtnetlink and, for connection tracking, netfilter's
-	link [2]netlink.Link // near, far: nearDevice and farDevice
+	link [2]netlink.Link // nearDevice and farDevice, inside
+	port [2]netlink.Link // the switch's ends of their cables
 }
 
 // The router's devices, at its ends of the two cables.
@@ -50,7 +51,7 @@ func (l *Lab) AddRouter(name string) (r *Router, err error) {
 		return nil, fmt.Errorf("cannot set up %s: %w", name, err)
 	}
 	for i, n := range []*network{l.near, r.far} {
-		if r.link[i], err = r.plugIn(n, []string{nearDevice, farDevice}[i], byte(0xf0+i)); err != nil {
+		if r.link[i], r.port[i], err = r.plugIn(n, []string{nearDevice, farDevice}[i], byte(0xf0+i)); err != nil {
 			return nil, fmt.Errorf("cannot set up %s: %w", name, err)
 		}
 		n.routed = true
@@ -76,7 +77,7 @@ func (r *Router) start() (err error) {
 }
 
 // plugIn runs a cable from a network to the router and gives the router its addresses there.
-func (r *Router) plugIn(n *network, name string, mac byte) (netlink.Link, error) {
+func (r *Router) plugIn(n *network, name string, mac byte) (link, port netlink.Link, err error) {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = r.name + "-" + name
 	attrs.MasterIndex = n.bridge.Attrs().Index
@@ -86,29 +87,27 @@ func (r *Router) plugIn(n *network, name string, mac byte) (netlink.Link, error)
 	cable.PeerHardwareAddr = net.HardwareAddr{0x02, 0, 0, 0, 0, mac}
 	cable.PeerNamespace = netlink.NsFd(r.ns.file.Fd())
 	if err := r.lab.rtnl.LinkAdd(cable); err != nil {
-		return nil, fmt.Errorf("cannot add the cable %s: %w", name, err)
+		return nil, nil, fmt.Errorf("cannot add the cable %s: %w", name, err)
 	}
-	port, err := r.lab.rtnl.LinkByName(attrs.Name)
-	if err != nil {
-		return nil, fmt.Errorf("cannot find the port %s: %w", attrs.Name, err)
+	if port, err = r.lab.rtnl.LinkByName(attrs.Name); err != nil {
+		return nil, nil, fmt.Errorf("cannot find the port %s: %w", attrs.Name, err)
 	}
 	r.lab.record.AddRouterPort(r.name, port.Attrs().Index)
-	link, err := r.rtnl.LinkByName(name)
-	if err != nil {
-		return nil, fmt.Errorf("cannot find %s: %w", name, err)
+	if link, err = r.rtnl.LinkByName(name); err != nil {
+		return nil, nil, fmt.Errorf("cannot find %s: %w", name, err)
 	}
 	if err := r.ns.do(func() error { return disableTxChecksumOffload(name) }); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := r.rtnl.LinkSetUp(link); err != nil {
-		return nil, fmt.Errorf("cannot bring up %s: %w", name, err)
+		return nil, nil, fmt.Errorf("cannot bring up %s: %w", name, err)
 	}
 	err = errors.Join(
 		r.ns.do(func() error { return noticeCarrier(name) }),
 		r.lab.ns.do(func() error { return noticeCarrier(attrs.Name) }),
 	)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	prefixes := []netip.Prefix{n.address4(routerNumber), n.address6(routerNumber)}
 	if _, err := os.Stat("/proc/sys/net/ipv6"); errors.Is(err, os.ErrNotExist) {
@@ -116,10 +115,10 @@ func (r *Router) plugIn(n *network, name string, mac byte) (netlink.Link, error)
 	}
 	for _, prefix := range prefixes {
 		if err := addAddress(r.ns, r.rtnl, link, prefix); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+			return nil, nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	return link, nil
+	return link, port, nil
 }
 
 // Name is the router's, by which segments that it makes itself are told in the record.

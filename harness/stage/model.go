@@ -65,6 +65,15 @@ func (e *End) FinWait2() timing.FinWait2 {
 	return timing.FinWait2{Timeout: e.timeouts.FinTimeout, RTO: e.Snapshot().Info.RTO, Wheel: e.Host.scene.wheel()}
 }
 
+// Orphan is the model of how long this end's connection outlives its process when nothing that it sends
+// is acknowledged, by what has been measured so far: ask before the death.
+func (e *End) Orphan() timing.Orphan {
+	GinkgoHelper()
+	r := e.Retransmission()
+	return timing.Orphan{Retries: e.timeouts.OrphanRetries, RTO: r.RTO, RTOMax: r.RTOMax, UserTimeout: e.userTimeout,
+		TailLossProbe: r.TailLossProbe, SRTT: r.SRTT, RTOMin: r.RTOMin, Wheel: r.Wheel}
+}
+
 // TimeWait is the model of how long this end stays in TIME_WAIT.
 func (e *End) TimeWait() timing.TimeWait { return timing.TimeWait{Wheel: e.Host.scene.wheel()} }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
+	gomega "github.com/onsi/gomega/types"
 
 	"github.com/halfopen/halfopen/harness/kernel"
 	"github.com/halfopen/halfopen/harness/lab"
@@ -74,6 +75,9 @@ func (r *Router) FirewallRejecting(answer lab.Answer) {
 func (r *Router) firewall(answer *lab.Answer) {
 	GinkgoHelper()
 	r.scene.mustStageWith(r.lab.Firewall(answer), "nf_tables-inet", "nf_tables-ct", "nf_tables-reject")
+	if r.scene.sabotaged("conntrack-changed") {
+		r.setTimeout("established", time.Hour)
+	}
 	r.setLoose(!r.scene.sabotaged("loose-off"))
 }
 
@@ -150,6 +154,57 @@ func (r *Router) Conntrack() (settings kernel.Conntrack) {
 	return settings
 }
 
+// ForgetIdleSoon gives the router an idle timeout that a spec can wait for, and returns it: the profile's,
+// or with the kernel's defaults the least that RFC 5382 allows a NAT. The kernel's own of five days
+// costs a guest two minutes of computing.
+func (r *Router) ForgetIdleSoon() time.Duration {
+	GinkgoHelper()
+	if r.scene.profile == kernel.Defaults {
+		r.SetIdleTimeout(LeastNATTimeout)
+	}
+	return r.Conntrack().Established
+}
+
+// LeastNATTimeout is the shortest time after which a NAT may forget an idle connection (RFC 5382 REQ-5).
+const LeastNATTimeout = 2*time.Hour + 4*time.Minute
+
+// SetIdleTimeout sets how long the router knows an idle connection, in whole seconds.
+func (r *Router) SetIdleTimeout(timeout time.Duration) { r.setTimeout("established", timeout) }
+
+// ForgetUnansweredSoon gives the router a timeout for unacknowledged data, and the same for data that was
+// retransmitted thrice, that a spec can wait for, and returns it: the one given, or with the kernel's
+// defaults its own. An acknowledged connection is kept for an hour.
+func (r *Router) ForgetUnansweredSoon(scaled time.Duration) time.Duration {
+	GinkgoHelper()
+	if r.scene.profile != kernel.Defaults {
+		r.SetIdleTimeout(time.Hour)
+		r.setTimeout("unacknowledged", scaled)
+		r.setTimeout("max_retrans", scaled)
+	}
+	if r.scene.sabotaged("unanswered-remembered") {
+		defer r.setTimeout("unacknowledged", time.Hour) // both, or the shorter of them would decide
+		defer r.setTimeout("max_retrans", time.Hour)
+	}
+	return r.Conntrack().Unacknowledged
+}
+
+func (r *Router) setTimeout(name string, timeout time.Duration) {
+	GinkgoHelper()
+	r.SetSysctl("net.netfilter.nf_conntrack_tcp_timeout_"+name, int(timeout.Seconds()))
+}
+
+// ForgeReset lets a RST come to the router that looks as if the client had sent it, with a sequence number
+// that is so many bytes beyond what the server expects next.
+func (r *Router) ForgeReset(conn *Connection, beyond int) (at time.Duration) {
+	GinkgoHelper()
+	if r.scene.sabotaged("exact-rst") {
+		beyond = 0
+	}
+	at = mono.Now()
+	mustStage(r.lab.InjectReset(conn.Client.local, conn.Client.remote, conn.Server.next()+uint32(beyond)))
+	return at
+}
+
 // Entry is what the router knows of the connection.
 func (r *Router) Entry(conn *Connection) lab.Entry {
 	GinkgoHelper()
@@ -172,6 +227,9 @@ func (r *Router) Forget(conn *Connection) (at time.Duration) {
 
 // Expire waits until the router has forgotten the connection because it was idle for so long, and
 // expects that it does so inside the model's window and not before. It returns when that was seen.
+//
+// It may have been some other time than the router is set to now: the timeout is written into an entry
+// with each segment.
 func (r *Router) Expire(ctx context.Context, conn *Connection, timeout time.Duration) (at time.Duration) {
 	GinkgoHelper()
 	r.sabotageTracked(conn)
@@ -194,6 +252,38 @@ func (r *Router) Expire(ctx context.Context, conn *Connection, timeout time.Dura
 	r.scene.lab.Note("%s: the entry of the connection has expired", r)
 	r.scene.sabotageFault(func(*End) bool { return false })
 	return at
+}
+
+// Life is what an entry has left to live, with how long ago the segment was that set it.
+type Life struct {
+	Entry            lab.Entry
+	youngest, eldest time.Duration // bounds of the entry's age
+	wheel            timing.Wheel
+}
+
+func (l Life) String() string {
+	return fmt.Sprintf("the entry is %s and has %s left, %s after the segment that set it", l.Entry.State, l.Entry.Expires, l.eldest)
+}
+
+// Life is what the router's entry of the connection has left to live now.
+func (r *Router) Life(ctx context.Context, conn *Connection) Life {
+	GinkgoHelper()
+	for {
+		entered, left := r.lastForwarded(ctx, conn)
+		entry := r.Entry(conn)
+		if _, again := r.lastForwarded(ctx, conn); again == left {
+			return Life{Entry: entry, youngest: entry.Asked - left, eldest: entry.At - entered, wheel: r.scene.wheel()}
+		}
+	}
+}
+
+// BeSetTo matches the Life of an entry that the last segment gave so long to live.
+func BeSetTo(timeout time.Duration) gomega.GomegaMatcher {
+	return matcher(fmt.Sprintf("be set to %s", timeout), func(l Life) bool {
+		model := timing.Tracked{Timeout: timeout, Wheel: l.wheel}
+		return l.Entry.State != lab.NoEntry &&
+			l.Entry.Expires >= model.Left(l.eldest).Floor && l.Entry.Expires <= model.Left(l.youngest).Ceiling
+	})
 }
 
 // lookBefore is how long before the earliest moment of an expiry the entry is looked at: more than it

@@ -29,6 +29,7 @@ var sysctls = map[string]map[string]int{
 	"retries2-up":                {"net.ipv4.tcp_retries2": 14},
 	"retries2-down":              {"net.ipv4.tcp_retries2": 0},
 	"fin-timeout-up":             {"net.ipv4.tcp_fin_timeout": 30},
+	"orphan-retries-up":          {"net.ipv4.tcp_orphan_retries": 7},
 	"early-retrans-off":          {"net.ipv4.tcp_early_retrans": 0},
 	"keepalive-defaults-changed": {"net.ipv4.tcp_keepalive_time": 7, "net.ipv4.tcp_keepalive_intvl": 7, "net.ipv4.tcp_keepalive_probes": 7},
 }
@@ -136,9 +137,14 @@ func (s *scene) sabotageFault(hit func(*End) bool) {
 // injectReset lets a RST reach the end that looks as if its peer had sent it.
 func (e *End) injectReset() {
 	GinkgoHelper()
+	mustStage(e.Host.scene.lab.InjectReset(e.Host.lab, e.remote, e.local, e.next()))
+}
+
+// next is the end's RCV.NXT, the only sequence number of a RST that RFC 5961 takes.
+func (e *End) next() (next uint32) {
+	GinkgoHelper()
 	s := e.Host.scene
 	mustStage(s.lab.Wire().Sync(context.Background()))
-	var next uint32 // the end's RCV.NXT: RFC 5961 takes no other sequence number
 	for _, segment := range s.lab.Wire().Segments() {
 		switch {
 		case segment.Reached() != e.local || !segment.Delivered:
@@ -151,7 +157,7 @@ func (e *End) injectReset() {
 			}
 		}
 	}
-	mustStage(s.lab.InjectReset(e.Host.lab, e.remote, e.local, next))
+	return next
 }
 
 // beforeDeath is what a sabotage does to a process that is about to die.

@@ -68,6 +68,12 @@ func (e *End) SeesWithin(ctx context.Context, patience time.Duration, predicate 
 	return segment
 }
 
+// SeesNext is SeesWithin for a segment that has not crossed yet.
+func (e *End) SeesNext(ctx context.Context, patience time.Duration, predicate match.Predicate) wire.Segment {
+	GinkgoHelper()
+	return e.SeesWithin(ctx, patience+Soon, predicate.After(mono.Now()))
+}
+
 // SeesByTimeout returns the n-th retransmission, from 1, of the end's unanswered write that the
 // retransmission timer sent, and waits for it as long as the model says that it takes.
 func (e *End) SeesByTimeout(ctx context.Context, model timing.Retransmission, n int) wire.Segment {

@@ -311,9 +311,14 @@ func (c *Capture) addForged(at time.Duration, port string, d decoded) {
 	c.frames[len(c.frames)-1].Number = c.numbered
 	segment := *d.segment
 	segment.Number, segment.At, segment.From = c.numbered, at, Switch
-	segment.Delivered, segment.DeliveredAt, segment.DeliveredTo = true, at, port
+	if c.routers[port] {
+		segment.Router = port
+		c.passing[d.passage] = len(c.segments)
+	} else {
+		segment.Delivered, segment.DeliveredAt, segment.DeliveredTo = true, at, port
+	}
 	c.walker.forged(&segment)
-	if segment.Kind == KindRST {
+	if segment.Kind == KindRST && segment.Delivered {
 		c.walker.delivered(&segment)
 	}
 	c.log = append(c.log, len(c.segments))

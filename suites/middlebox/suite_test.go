@@ -8,5 +8,5 @@ import (
 	"github.com/halfopen/halfopen/harness/suite"
 )
 
-func TestMain(m *testing.M)  { suite.Main(m) }
+func TestMain(m *testing.M)      { suite.Main(m) }
 func TestMiddlebox(t *testing.T) { suite.RunStory(t, "middlebox") }
