@@ -29,6 +29,7 @@ func Features() []Feature {
 		{Name: "nf_tables-reject", What: "nf_tables reject in family inet", How: "CONFIG_NFT_REJECT", probe: probeTablesReject},
 		{Name: "nf_tables-ct", What: "nf_tables ct (connection tracking) in family inet", How: "CONFIG_NFT_CT", probe: probeTablesConntrack},
 		{Name: "nf_tables-masq", What: "nf_tables masquerade in family inet", How: "CONFIG_NFT_MASQ", probe: probeTablesMasquerade},
+		{Name: "nf_tables-nat", What: "nf_tables snat in family inet", How: "CONFIG_NFT_NAT", probe: probeTablesNAT},
 		{Name: "conntrack-netlink", What: "connection tracking's table in netlink", How: "CONFIG_NF_CT_NETLINK", probe: probeConntrackNetlink},
 		{Name: "net-namespace", What: "network namespaces", How: "CONFIG_NET_NS", probe: namespaceProbe("net")},
 		{Name: "user-namespace", What: "user namespaces", How: "CONFIG_USER_NS", probe: namespaceProbe("user")},

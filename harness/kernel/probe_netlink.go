@@ -108,9 +108,17 @@ func probeTablesConntrack() error {
 	return probeTables(nftables.TableFamilyINet, &expr.Ct{Register: 1, Key: expr.CtKeySTATE})
 }
 
+// natChain is where a source address is translated.
+var natChain = nftables.Chain{Type: nftables.ChainTypeNAT, Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityNATSource}
+
 func probeTablesMasquerade() error {
-	nat := nftables.Chain{Type: nftables.ChainTypeNAT, Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityNATSource}
-	return probeChain(nftables.TableFamilyINet, nat, &expr.Masq{})
+	return probeChain(nftables.TableFamilyINet, natChain, &expr.Masq{})
+}
+
+func probeTablesNAT() error {
+	return probeChain(nftables.TableFamilyINet, natChain,
+		&expr.Immediate{Register: 1, Data: []byte{192, 0, 2, 1}},
+		&expr.NAT{Type: expr.NATTypeSourceNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: 1})
 }
 
 // probeConntrackNetlink reads the table, in which there is no connection of this namespace's.

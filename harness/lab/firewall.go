@@ -3,10 +3,12 @@ package lab
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
 
 	"github.com/halfopen/halfopen/harness/kernel"
 )
@@ -36,25 +38,44 @@ func (r *Router) Firewall(answer *Answer) error {
 }
 
 // Masquerade makes the router a NAT for what it forwards to the far network: it puts its own address
-// there in the place of the client's (nft(8) masquerade). Without ports it keeps the client's port where
-// that is free; with a range from first to last it draws one, unless the client's lies in the range.
-func (r *Router) Masquerade(first, last uint16) error {
-	masquerade := &expr.Masq{}
+// there in the place of the client's, and keeps the client's port where that is free (nft(8) masquerade).
+func (r *Router) Masquerade() error {
 	rule := append(onPort(expr.MetaKeyOIFNAME, farDevice), tcpOnly()...)
-	what := "the client's port where it is free"
-	if last != 0 {
-		rule = append(rule,
-			&expr.Immediate{Register: 1, Data: binaryutil.BigEndian.PutUint16(first)},
-			&expr.Immediate{Register: 2, Data: binaryutil.BigEndian.PutUint16(last)},
-		)
-		masquerade.ToPorts, masquerade.RegProtoMin, masquerade.RegProtoMax = true, 1, 2
-		what = fmt.Sprintf("a port from %d to %d", first, last)
+	return r.nat("with the client's port where it is free", append(rule, &expr.Masq{}))
+}
+
+// TranslatePorts is Masquerade with a port drawn from a range, both ends included, for each entry
+// (nft(8) snat). The client's own is kept if it lies in the range and is free.
+//
+// It is snat because the kernel heeds a masquerade's range only with NF_NAT_RANGE_PROTO_SPECIFIED in its
+// flags, which nft sets and the library does not.
+func (r *Router) TranslatePorts(first, last uint16) error {
+	var rules [][]expr.Any
+	for _, family := range []struct {
+		protocol byte
+		address  netip.Prefix
+	}{{unix.NFPROTO_IPV4, r.far.address4(routerNumber)}, {unix.NFPROTO_IPV6, r.far.address6(routerNumber)}} {
+		rule := append(onPort(expr.MetaKeyOIFNAME, farDevice), tcpOnly()...)
+		rules = append(rules, append(rule,
+			&expr.Meta{Key: expr.MetaKeyNFPROTO, Register: 1},
+			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{family.protocol}},
+			&expr.Immediate{Register: 1, Data: family.address.Addr().AsSlice()},
+			&expr.Immediate{Register: 2, Data: binaryutil.BigEndian.PutUint16(first)},
+			&expr.Immediate{Register: 3, Data: binaryutil.BigEndian.PutUint16(last)},
+			&expr.NAT{Type: expr.NATTypeSourceNAT, Family: uint32(family.protocol),
+				RegAddrMin: 1, RegProtoMin: 2, RegProtoMax: 3, Specified: true},
+		))
 	}
+	return r.nat(fmt.Sprintf("with a port from %d to %d", first, last), rules...)
+}
+
+// nat sets rules for the first segment of what the router sends on.
+func (r *Router) nat(how string, rules ...[]expr.Any) error {
 	chain := nftables.Chain{Type: nftables.ChainTypeNAT, Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityNATSource}
-	if err := setRules(r.ns, nftables.TableFamilyINet, "nat", chain, append(rule, masquerade)); err != nil {
+	if err := setRules(r.ns, nftables.TableFamilyINet, "nat", chain, rules...); err != nil {
 		return fmt.Errorf("cannot make %s a NAT: %w", r.name, err)
 	}
-	r.lab.Note("%s: masquerades the clients' network with %s", r.name, what)
+	r.lab.Note("%s: translates the clients' addresses to its own, %s", r.name, how)
 	return r.track()
 }
 

@@ -85,26 +85,25 @@ func (r *Router) firewall(answer *lab.Answer) {
 // the client's port.
 func (r *Router) Masquerade() {
 	GinkgoHelper()
-	if r.scene.sabotaged("port-drawn") {
-		r.MasqueradePorts(1024, 49151)
-		return
-	}
-	r.masquerade(0, 0)
+	r.translate(r.scene.sabotaged("port-drawn"))
 }
 
-// MasqueradePorts makes it one that draws a port of a range, to which the client's does not belong, for
-// each entry.
-func (r *Router) MasqueradePorts(first, last uint16) {
+// TranslatePorts makes the router a NAT that draws a port for each entry, from a range to which the
+// client's does not belong.
+func (r *Router) TranslatePorts() {
 	GinkgoHelper()
-	if r.scene.sabotaged("port-kept") {
-		first, last = 0, 0
-	}
-	r.masquerade(first, last)
+	r.translate(!r.scene.sabotaged("port-kept"))
 }
 
-func (r *Router) masquerade(first, last uint16) {
+func (r *Router) translate(draw bool) {
 	GinkgoHelper()
-	r.scene.mustStageWith(r.lab.Masquerade(first, last), "nf_tables-inet", "nf_tables-masq")
+	var err error
+	if draw {
+		err = r.lab.TranslatePorts(1024, clientPort-1)
+	} else {
+		err = r.lab.Masquerade()
+	}
+	r.scene.mustStageWith(err, "nf_tables-inet", "nf_tables-masq", "nf_tables-nat")
 	r.setLoose(!r.scene.sabotaged("loose-off"))
 }
 

@@ -30,12 +30,11 @@ var _ = Story("middlebox", func() {
 		})
 
 	itOnceForgotten("draws another port for the client's next data, and the server answers it with a RST",
-		"middlebox/nat-other-port", 0, func(router *Router) { router.MasqueradePorts(1024, 49151) },
-		func(ctx SpecContext, router *Router, conn *Connection) {
+		"middlebox/nat-other-port", 0, (*Router).TranslatePorts, func(ctx SpecContext, router *Router, conn *Connection) {
 			before := conn.Server.Remote()
 			reading, waiting := conn.Client.StartRead(), conn.Server.StartRead()
 			written := conn.Client.Write(ctx, "still there?")
-			for router.Entry(conn).Outside == before { // one draw of 48128
+			for router.Entry(conn).Outside == before { // one draw of 48976
 				router.Forget(conn)
 				written = conn.Client.Write(ctx, "and now?")
 			}

@@ -76,7 +76,7 @@ var _ = Story("middlebox", func() {
 			Observe("entry_state", life.Entry.State)
 		})
 
-	It("gives an entry that it has picked up no longer than unacknowledged data, until the other side answers",
+	It("gives an entry that it has picked up no longer than unacknowledged data, until the other side has answered",
 		Claim("middlebox/picked-up-unanswered"), func(ctx SpecContext) {
 			client, router, server := RoutedPair(ctx)
 			router.Firewall()
@@ -92,6 +92,9 @@ var _ = Story("middlebox", func() {
 			Expect(unanswered.Entry.State).To(Equal(lab.EntryEstablished))
 			Expect(unanswered).To(BeSetTo(router.Conntrack().Unacknowledged))
 			answers.Remove()
+			conn.Client.Acknowledged(ctx)
+			Expect(router.Life(ctx, conn)).To(BeSetTo(router.Conntrack().Unacknowledged), "the answer itself is too early")
+			conn.Client.Write(ctx, "good")
 			conn.Client.Acknowledged(ctx)
 			Expect(router.Life(ctx, conn)).To(BeSetTo(time.Hour))
 			Observe("entry_timeout", router.Conntrack().Unacknowledged)

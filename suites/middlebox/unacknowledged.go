@@ -40,7 +40,7 @@ var _ = Story("middlebox", func() {
 		Claim("middlebox/unanswered-entry-expires"), SpecPriority(9), func(ctx SpecContext) {
 			client, router, server := RoutedPair(ctx)
 			router.Firewall()
-			timeout := router.ForgetUnansweredSoon(2 * time.Second)
+			timeout := router.ForgetUnansweredSoon(5 * time.Second)
 			conn := Connect(ctx, client, server)
 			server.Blackhole(client, lab.All)
 			model, reading := conn.Client.Retransmission(), conn.Client.StartRead()
