@@ -70,6 +70,9 @@ func setFilter(ns *namespace, family nftables.TableFamily, name string, hook *nf
 	return setRules(ns, family, name, nftables.Chain{Type: nftables.ChainTypeFilter, Hooknum: hook, Priority: nftables.ChainPriorityFilter}, rule)
 }
 
+// forwardFilter is a base chain for what is sent on.
+var forwardFilter = nftables.Chain{Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookForward, Priority: nftables.ChainPriorityFilter}
+
 // setRules is setFilter for several rules, asked in turn, in a base chain of any kind.
 func setRules(ns *namespace, family nftables.TableFamily, name string, chain nftables.Chain, rules ...[]expr.Any) error {
 	return ns.do(func() error {

@@ -24,8 +24,7 @@ func (r *Router) Firewall(answer *Answer) error {
 		reject := answer.expr
 		refuse, verb = &reject, "answers with "+answer.name
 	}
-	chain := nftables.Chain{Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookForward, Priority: nftables.ChainPriorityFilter}
-	err := setRules(r.ns, nftables.TableFamilyINet, "firewall", chain,
+	err := setRules(r.ns, nftables.TableFamilyINet, "firewall", forwardFilter,
 		append(connectionState(expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED), accept()),
 		append(append(onPort(expr.MetaKeyIIFNAME, nearDevice), connectionState(expr.CtStateBitNEW)...), accept()),
 		append(tcpOnly(), refuse),

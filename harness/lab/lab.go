@@ -101,12 +101,16 @@ func (l *Lab) addHost(name string, network *network) (*Host, error) {
 func (l *Lab) Blackhole(from, to *Host, traffic Traffic) (*Filter, error) {
 	l.filters++
 	name := fmt.Sprintf("blackhole-%d", l.filters)
-	rule := onPort(expr.MetaKeyIIFNAME, from.name)
-	if from.network == to.network { // else the path is lost before the router that it leads over
-		rule = append(rule, onPort(expr.MetaKeyOIFNAME, to.name)...)
+	ports := [][]expr.Any{append(onPort(expr.MetaKeyIIFNAME, from.name), onPort(expr.MetaKeyOIFNAME, to.name)...)}
+	if from.network != to.network {
+		// A path over a router: lost before it gets there, and behind it what the router itself makes.
+		ports = [][]expr.Any{onPort(expr.MetaKeyIIFNAME, from.name), onPort(expr.MetaKeyOIFNAME, to.name)}
 	}
-	rule = append(append(rule, traffic.match()...), drop())
-	if err := setFilter(l.ns, nftables.TableFamilyBridge, name, nftables.ChainHookForward, rule...); err != nil {
+	var rules [][]expr.Any
+	for _, port := range ports {
+		rules = append(rules, append(append(port, traffic.match()...), drop()))
+	}
+	if err := setRules(l.ns, nftables.TableFamilyBridge, name, forwardFilter, rules...); err != nil {
 		return nil, fmt.Errorf("cannot blackhole the path from %s to %s: %w", from.name, to.name, err)
 	}
 	l.Note("path from %s to %s: blackhole swallows %s", from.name, to.name, traffic)

@@ -2,6 +2,7 @@ package stage
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -15,8 +16,12 @@ import (
 // host's settings, and its RTO as measured so far.
 func (e *End) Retransmission() timing.Retransmission {
 	GinkgoHelper()
+	snapshot := e.Snapshot()
+	if snapshot.Info == nil {
+		Fail(fmt.Sprintf("the %s's socket is %s, and was to be there", e, snapshot.State))
+	}
 	return timing.Retransmission{
-		RTO:           e.Snapshot().Info.RTO,
+		RTO:           snapshot.Info.RTO,
 		RTOMax:        e.timeouts.RTOMax,
 		Retries2:      e.timeouts.Retries2,
 		TailLossProbe: e.timeouts.EarlyRetrans >= 3,

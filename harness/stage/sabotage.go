@@ -86,7 +86,7 @@ func (r *Router) sabotageTracked(conn *Connection) {
 		r.SetSysctl("net.netfilter.nf_conntrack_tcp_timeout_established", 7*24*3600)
 		ctx := context.Background()
 		conn.Client.Write(ctx, "remember me")
-		conn.Server.Read(ctx)
+		conn.Client.Acknowledged(ctx)
 	}
 }
 

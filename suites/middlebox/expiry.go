@@ -66,7 +66,7 @@ var _ = Story("middlebox", func() {
 				written := conn.Client.Write(ctx, "still there?")
 				Expect(conn.Server.Read(ctx)).To(Deliver("still there?"))
 				conn.Client.Acknowledged(ctx)
-				Expect(router.Life(ctx, conn)).To(BeSetTo(timeout))
+				Expect(router.Life(ctx, conn)).To(BeSetTo(afterPickup(router)))
 				return conn.Wire(ctx).Since(written)
 			}
 			pickedUp := []Predicate{Data().From(client).Delivered(), ACK().From(server).Delivered()}

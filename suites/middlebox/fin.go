@@ -11,6 +11,7 @@ import (
 	"github.com/halfopen/halfopen/harness/mono"
 	"github.com/halfopen/halfopen/harness/socket"
 	. "github.com/halfopen/halfopen/harness/stage"
+	"github.com/halfopen/halfopen/harness/wire"
 	. "github.com/halfopen/halfopen/harness/wire/match"
 )
 
@@ -31,16 +32,16 @@ func loseTheEnd(ctx SpecContext, router *Router, conn *Connection) (died, gone t
 }
 
 var _ = Story("middlebox", func() {
-	It("leaves the server ESTABLISHED when the client's FIN is lost, its application still reading",
+	It("drops the FIN of a connection that it has forgotten, which leaves the server ESTABLISHED and its application reading",
 		Claim("middlebox/fin-lost-server-established"), SpecPriority(4), func(ctx SpecContext) {
 			client, router, server := RoutedPair(ctx)
 			router.Firewall()
-			router.KnowsNoPickup()
 			conn := Connect(ctx, client, server)
 			reading := conn.Server.StartRead()
 			router.Forget(conn)
 			died, gone := loseTheEnd(ctx, router, conn)
 
+			Expect(router.Entry(conn).State).To(Equal(lab.NoEntry), "a FIN begins no entry, where data would")
 			Expect(conn.Server.State()).To(Equal(socket.Established))
 			Expect(conn.Server.Snapshot().Timer).To(Equal(socket.Timer{}), "no timer is armed")
 			Expect(reading.Blocked(ctx)).To(BeTrue(), "read(2) still waits")
@@ -51,7 +52,6 @@ var _ = Story("middlebox", func() {
 	It("lets the client's connection vanish without a RST when tcp_orphan_retries is through",
 		Claim("middlebox/fin-lost-orphan-vanishes"), SpecPriority(4), func(ctx SpecContext) {
 			client, router, server := RoutedPair(ctx)
-			router.Firewall()
 			conn := Connect(ctx, client, server)
 			router.Swallow(client, lab.FINs)
 			died, gone := loseTheEnd(ctx, router, conn)
@@ -66,7 +66,6 @@ var _ = Story("middlebox", func() {
 	It("draws a RST with the server's next write, which is how the server learns",
 		Claim("middlebox/fin-lost-write-rst"), SpecPriority(4), func(ctx SpecContext) {
 			client, router, server := RoutedPair(ctx)
-			router.Firewall()
 			conn := Connect(ctx, client, server)
 			router.Swallow(client, lab.FINs)
 			died, _ := loseTheEnd(ctx, router, conn)
@@ -80,5 +79,28 @@ var _ = Story("middlebox", func() {
 			Observe("detected_after", outcome.At-written)
 			Observe("errno", unix.ErrnoName(outcome.Errno))
 			Observe("unnoticed_for", outcome.At-died)
+		})
+
+	It("takes a FIN that is sent again for the other side's, and is about to forget the connection",
+		Claim("middlebox/fin-again-last-ack"), SpecPriority(1), func(ctx SpecContext) {
+			client, router, server := RoutedPairAsShipped(ctx)
+			router.Firewall()
+			timeouts := router.Conntrack()
+			conn := Connect(ctx, client, server)
+			server.Blackhole(client, lab.All)
+			conn.Client.Shutdown(ctx)
+			conn.Client.Sees(ctx, FIN().From(client).Delivered())
+			once := router.Life(ctx, conn)
+			again := conn.Client.Sees(ctx, Retransmission().From(client).Delivered())
+			Expect(again.Kind).To(Equal(wire.KindRetransmittedFIN))
+			twice := router.Life(ctx, conn)
+
+			Expect(once.Entry.State).To(Equal(lab.EntryFinWait))
+			Expect(once).To(BeSetTo(timeouts.FinWait))
+			Expect(twice.Entry.State).To(Equal(lab.EntryLastAck))
+			Expect(twice).To(BeSetTo(timeouts.LastAck))
+			Expect(conn.Server.State()).To(Equal(socket.CloseWait), "its application has not closed")
+			Observe("entry_state", twice.Entry.State)
+			Observe("entry_timeout", timeouts.LastAck)
 		})
 })

@@ -79,7 +79,7 @@ var _ = Story("middlebox", func() {
 			conn.Client.Sees(ctx, ACK().From(server).After(probe.At).Delivered())
 
 			Expect(conn.Wire(ctx).Since(asked)).To(ShowExactly(KeepaliveProbe().From(client).Delivered(), ACK().From(server).Delivered()))
-			Expect(router.Life(ctx, conn)).To(BeSetTo(timeout))
+			Expect(router.Life(ctx, conn)).To(BeSetTo(afterPickup(router)))
 			Observe("first_probe_after", probe.At-asked)
 			Observe("entry_timeout", timeout)
 		})
