@@ -25,7 +25,7 @@ var shipped = kernel.Conntrack{
 
 var _ = Story("middlebox", func() {
 	It("keeps an idle connection for five days and a closed one for ten seconds, as it is shipped",
-		Claim("middlebox/shipped-timeouts"), func(ctx SpecContext) {
+		Claim("middlebox/shipped-timeouts"), SpecPriority(1), func(ctx SpecContext) {
 			client, router, server := RoutedPairAsShipped(ctx)
 			router.Firewall()
 			conn := Connect(ctx, client, server)
@@ -33,6 +33,8 @@ var _ = Story("middlebox", func() {
 			life := router.Life(ctx, conn)
 			Expect(life.Entry.State).To(Equal(lab.EntryEstablished))
 			Expect(life).To(BeSetTo(shipped.Established))
+			Elapse(ctx, time.Second)
+			Expect(router.Life(ctx, conn)).To(BeSetTo(shipped.Established), "and its time passes")
 			Expect(shipped.Established).To(BeNumerically(">=", LeastNATTimeout), "RFC 5382 REQ-5")
 			Observe("entry_timeout", shipped.Established)
 		})

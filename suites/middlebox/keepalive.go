@@ -85,7 +85,7 @@ var _ = Story("middlebox", func() {
 		})
 
 	It("lets a NAT that keeps to the least of RFC 5382 live with the two hours that keepalive is shipped with",
-		Claim("middlebox/least-nat-timeout"), func(ctx SpecContext) {
+		Claim("middlebox/least-nat-timeout"), SpecPriority(8), func(ctx SpecContext) {
 			client, router, server := RoutedPair(ctx)
 			router.Masquerade()
 			router.KnowsNoPickup()
