@@ -25,7 +25,7 @@ var _ = Story("middlebox", func() {
 			conn.Client.SetKeepaliveOptions(ctx, KeepaliveOptions{Idle: timeout / 2, Interval: timeout / 2, Count: 3})
 			asked := conn.Client.KeepAlive(ctx)
 			for range 5 {
-				Expect(conn.Client.SeesNext(ctx, timeout, KeepaliveProbe().From(client)).Delivered).To(BeTrue())
+				conn.Client.SeesNext(ctx, timeout, KeepaliveProbe().From(client).Delivered())
 			}
 
 			Expect(conn.Client.Counted("TCPKeepAlive")).To(BeNumerically(">=", 5))
@@ -93,7 +93,7 @@ var _ = Story("middlebox", func() {
 			conn := Connect(ctx, client, server)
 			asked := conn.Client.KeepAlive(ctx)
 			for range 3 {
-				conn.Client.SeesNext(ctx, LeastNATTimeout, KeepaliveProbe().From(client))
+				conn.Client.SeesNext(ctx, LeastNATTimeout, KeepaliveProbe().From(client).Delivered())
 			}
 			conn.Client.Acknowledged(ctx)
 
