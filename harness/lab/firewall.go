@@ -3,7 +3,6 @@ package lab
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
@@ -50,18 +49,19 @@ func (r *Router) Masquerade() error {
 // flags, which nft sets and the library does not.
 func (r *Router) TranslatePorts(first, last uint16) error {
 	var rules [][]expr.Any
-	for _, family := range []struct {
-		protocol byte
-		address  netip.Prefix
-	}{{unix.NFPROTO_IPV4, r.far.address4(routerNumber)}, {unix.NFPROTO_IPV6, r.far.address6(routerNumber)}} {
+	for _, prefix := range r.addresses(r.far) {
+		family := byte(unix.NFPROTO_IPV4)
+		if prefix.Addr().Is6() {
+			family = unix.NFPROTO_IPV6
+		}
 		rule := append(onPort(expr.MetaKeyOIFNAME, farDevice), tcpOnly()...)
 		rules = append(rules, append(rule,
 			&expr.Meta{Key: expr.MetaKeyNFPROTO, Register: 1},
-			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{family.protocol}},
-			&expr.Immediate{Register: 1, Data: family.address.Addr().AsSlice()},
+			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{family}},
+			&expr.Immediate{Register: 1, Data: prefix.Addr().AsSlice()},
 			&expr.Immediate{Register: 2, Data: binaryutil.BigEndian.PutUint16(first)},
 			&expr.Immediate{Register: 3, Data: binaryutil.BigEndian.PutUint16(last)},
-			&expr.NAT{Type: expr.NATTypeSourceNAT, Family: uint32(family.protocol),
+			&expr.NAT{Type: expr.NATTypeSourceNAT, Family: uint32(family),
 				RegAddrMin: 1, RegProtoMin: 2, RegProtoMax: 3, Specified: true},
 		))
 	}

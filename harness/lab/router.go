@@ -109,16 +109,21 @@ func (r *Router) plugIn(n *network, name string, mac byte) (link, port netlink.L
 	if err != nil {
 		return nil, nil, err
 	}
-	prefixes := []netip.Prefix{n.address4(routerNumber), n.address6(routerNumber)}
-	if _, err := os.Stat("/proc/sys/net/ipv6"); errors.Is(err, os.ErrNotExist) {
-		prefixes = prefixes[:1]
-	}
-	for _, prefix := range prefixes {
+	for _, prefix := range r.addresses(n) {
 		if err := addAddress(r.ns, r.rtnl, link, prefix); err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	return link, port, nil
+}
+
+// addresses are the router's in a network, in each family that the kernel has.
+func (r *Router) addresses(n *network) []netip.Prefix {
+	all := []netip.Prefix{n.address4(routerNumber), n.address6(routerNumber)}
+	if _, err := os.Stat("/proc/sys/net/ipv6"); errors.Is(err, os.ErrNotExist) {
+		all = all[:1]
+	}
+	return all
 }
 
 // Name is the router's, by which segments that it makes itself are told in the record.

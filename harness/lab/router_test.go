@@ -3,6 +3,7 @@ package lab_test
 import (
 	"context"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -173,6 +174,24 @@ func TestATranslatedSegmentBelongsToBothSides(t *testing.T) {
 					}
 				}
 			}
+		}
+	}
+}
+
+// What a NAT has not sent on is nobody's but its sender's side.
+func TestWhatANATDropsIsToldOnItsSendersSide(t *testing.T) {
+	r := connectRouted(t, 4, (*lab.Router).Masquerade)
+	if err := r.router.Forget(r.client.Local(), r.client.Remote()); err != nil {
+		t.Fatal(err)
+	}
+	lost := r.write(t, r.server, "to whom?")
+	all := r.lab.Wire().Conversations()
+	if lost.Delivered || len(all) != 2 {
+		t.Fatalf("delivered %v, %d conversations", lost.Delivered, len(all))
+	}
+	for i, c := range all {
+		if told := strings.Contains(c.String(), "to whom?"); told != (i == 1) {
+			t.Errorf("conversation %d tells it: %v\n%v", i+1, told, c)
 		}
 	}
 }

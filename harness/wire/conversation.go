@@ -37,18 +37,20 @@ func (c *Capture) Conversation(client, server netip.AddrPort) *Conversation {
 }
 
 // Conversations are all conversations captured so far, by their first segment; the client is
-// whoever sent that.
+// whoever sent that. Behind a router that translates addresses there is another, as that side knows it, where
+// something of it was never delivered to this one.
 func (c *Capture) Conversations() []*Conversation {
 	var all []*Conversation
-	seen := map[pair]bool{}
+	told := map[int]bool{} // segments, by number
 	for _, s := range c.Segments() {
-		if key := pairOf(s.Src, s.Dst); !seen[key] {
-			seen[key] = true
-			if s.OutSrc.IsValid() {
-				seen[pairOf(s.OutSrc, s.OutDst)] = true // the same conversation, seen from the other side
-			}
-			all = append(all, c.Conversation(s.Src, s.Dst))
+		if told[s.Number] {
+			continue
 		}
+		conversation := c.Conversation(s.Src, s.Dst)
+		for _, of := range conversation.segments {
+			told[of.Number] = true
+		}
+		all = append(all, conversation)
 	}
 	return all
 }

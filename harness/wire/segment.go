@@ -37,7 +37,7 @@ type Segment struct {
 	Router         string         // the router whose port it left the switch by, on its way
 	OutSrc, OutDst netip.AddrPort // as the router sent it on; other than Src and Dst where it translates
 
-	forged bool // Src is not who sent it
+	forged bool // not sent by the host that Src was known to be
 }
 
 // Translated says whether a router has sent the segment on with another address or port.
