@@ -222,9 +222,10 @@ func (r *Router) Forget(conn *Connection) (at time.Duration) {
 }
 
 // Expire waits until the router has forgotten the connection because it was idle for so long, and
-// expects that it does so inside the model's window and not before. The router may be set to another
-// time by now: the timeout is written into an entry with each segment.
-func (r *Router) Expire(ctx context.Context, conn *Connection, timeout time.Duration) {
+// expects that it does so inside the model's window and not before. It returns how long after its last
+// segment the connection was found forgotten. The router may be set to another time by now: the timeout is
+// written into an entry with each segment.
+func (r *Router) Expire(ctx context.Context, conn *Connection, timeout time.Duration) (after time.Duration) {
 	GinkgoHelper()
 	r.sabotageTracked(conn)
 	entered, left := r.lastForwarded(ctx, conn)
@@ -238,12 +239,15 @@ func (r *Router) Expire(ctx context.Context, conn *Connection, timeout time.Dura
 		switch {
 		case entry.State == lab.NoEntry && entry.At < earliest:
 			Fail(fmt.Sprintf("the %s has forgotten the connection within %s of its last segment, and was to know it for %s", r, entry.At-left, model))
-		case entry.State != lab.NoEntry && entry.Asked > latest:
+		case entry.State != lab.NoEntry && entry.Asked >= latest:
 			Fail(fmt.Sprintf("the %s knows the connection as %s %s after its last segment, and was to forget it after %s", r, entry.State, entry.Asked-entered, model))
+		case entry.State == lab.NoEntry && after == 0:
+			after = entry.At - entered
 		}
 	}
 	r.scene.lab.Note("%s: the entry of the connection has expired", r)
 	r.scene.sabotageFault(func(*End) bool { return false })
+	return after
 }
 
 // Life is what an entry has left to live, with how long ago the segment was that set it.

@@ -48,12 +48,13 @@ var _ = Story("middlebox", func() {
 			reading := conn.Server.StartRead()
 			Expect(router.Life(ctx, conn)).To(BeSetTo(timeout))
 
-			router.Expire(ctx, conn, timeout)
+			expired := router.Expire(ctx, conn, timeout)
 			Expect(conn.Wire(ctx)).To(ShowExactly(SYN().From(client), SYNACK().From(server), HandshakeACK().From(client)))
 			Expect(conn.Client.State()).To(Equal(socket.Established))
 			Expect(conn.Server.State()).To(Equal(socket.Established))
 			Expect(reading.Blocked(ctx)).To(BeTrue(), "read(2) still waits")
-			Observe("expired_after", timeout)
+			Observe("expired_after", expired)
+			Observe("entry_timeout", timeout)
 			Observe("state", conn.Client.State())
 			Observe("other_state", conn.Server.State())
 		})
@@ -73,7 +74,7 @@ var _ = Story("middlebox", func() {
 			}
 			pickedUp := []Predicate{Data().From(client).Delivered(), ACK().From(server).Delivered()}
 
-			router.Expire(ctx, conn, timeout)
+			expired := router.Expire(ctx, conn, timeout)
 			Expect(exchange()).To(ShowExactly(pickedUp...), "after the expiry")
 			router.Forget(conn)
 			Expect(router.Entry(conn).State).To(Equal(lab.NoEntry))
@@ -85,6 +86,6 @@ var _ = Story("middlebox", func() {
 			written := conn.Client.Write(ctx, "and now?")
 			conn.Client.Sees(ctx, Retransmission().From(client).After(written))
 			Expect(conn.Wire(ctx).Since(written)).To(ShowOnly(AnySegment().From(client).DroppedBy(router)))
-			Observe("expired_after", timeout)
+			Observe("expired_after", expired)
 		})
 })
