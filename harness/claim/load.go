@@ -131,7 +131,7 @@ func claimLines(data []byte) [][]int {
 var (
 	idSyntax          = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*/[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 	sinceSyntax       = regexp.MustCompile(`^[0-9]+\.[0-9]+$`)
-	requirementSyntax = regexp.MustCompile(`^RFC [0-9]+ (MUST|SHLD|MAY)-[0-9]+$`)
+	requirementSyntax = regexp.MustCompile(`^RFC [0-9]+ (MUST|SHLD|MAY|REQ)-[0-9]+$`)
 	seedSyntax        = regexp.MustCompile(`^(missing|§[0-9](\.[0-9])*(, §[0-9](\.[0-9])*)*)$`)
 )
 

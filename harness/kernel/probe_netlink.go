@@ -108,16 +108,50 @@ func probeTablesConntrack() error {
 	return probeTables(nftables.TableFamilyINet, &expr.Ct{Register: 1, Key: expr.CtKeySTATE})
 }
 
+// natChain is where a source address is translated.
+var natChain = nftables.Chain{Type: nftables.ChainTypeNAT, Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityNATSource}
+
+func probeTablesMasquerade() error {
+	return probeChain(nftables.TableFamilyINet, natChain, &expr.Masq{})
+}
+
+func probeTablesNAT() error {
+	return probeChain(nftables.TableFamilyINet, natChain,
+		&expr.Immediate{Register: 1, Data: []byte{192, 0, 2, 1}},
+		&expr.NAT{Type: expr.NATTypeSourceNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: 1})
+}
+
+// probeConntrackNetlink reads the table, in which there is no connection of this namespace's.
+func probeConntrackNetlink() error {
+	handle, err := netlink.NewHandle(unix.NETLINK_NETFILTER)
+	if err != nil {
+		return notSupported(fmt.Errorf("netfilter's netlink: %w", err), unix.EPROTONOSUPPORT)
+	}
+	defer handle.Close()
+	_, err = handle.ConntrackTableList(netlink.ConntrackTable, unix.AF_INET)
+	if errors.Is(err, netlink.ErrDumpInterrupted) {
+		return nil
+	}
+	// EINVAL: no such subsystem of nfnetlink, and no module that brings it (nfnetlink_rcv_msg).
+	return notSupported(err, unix.EINVAL, unix.EOPNOTSUPP)
+}
+
 // probeTables makes a table with a filter chain and one rule, and removes it, in one transaction: no
 // packet ever meets it.
 func probeTables(family nftables.TableFamily, rule ...expr.Any) error {
+	filter := nftables.Chain{Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookInput, Priority: nftables.ChainPriorityFilter}
+	return probeChain(family, filter, rule...)
+}
+
+// probeChain is probeTables for a chain of any type.
+func probeChain(family nftables.TableFamily, kind nftables.Chain, rule ...expr.Any) error {
 	conn, err := nftables.New()
 	if err != nil {
 		return fmt.Errorf("nf_tables: %w", err)
 	}
 	table := conn.AddTable(&nftables.Table{Family: family, Name: probeName})
-	chain := conn.AddChain(&nftables.Chain{Table: table, Name: "probe", Type: nftables.ChainTypeFilter,
-		Hooknum: nftables.ChainHookInput, Priority: nftables.ChainPriorityFilter})
+	kind.Table, kind.Name = table, "probe"
+	chain := conn.AddChain(&kind)
 	if len(rule) > 0 {
 		conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: rule})
 	}

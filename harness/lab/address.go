@@ -17,9 +17,9 @@ import (
 // localRouteSeconds is patience with that worker, which waits for a lock that everybody wants.
 const localRouteSeconds = 10
 
-// watchRoutes subscribes to the IPv6 routes of the host's namespace.
-func (h *Host) watchRoutes() (routes *nl.NetlinkSocket, err error) {
-	err = h.ns.do(func() error {
+// watchRoutes subscribes to the IPv6 routes of the namespace.
+func (ns *namespace) watchRoutes() (routes *nl.NetlinkSocket, err error) {
+	err = ns.do(func() error {
 		routes, err = nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_IPV6_ROUTE)
 		return err
 	})

@@ -6,10 +6,14 @@
 // namespace; a host's cable is the veth pair between the two. Unplugging a cable takes the switch's
 // end down: carrier goes from that host alone, and every other host sees silence.
 //
-// Every host has an IPv4 address from TEST-NET-1 (RFC 5737) and an IPv6 address from the
-// documentation prefix (RFC 3849). Nothing a lab sends can leave it: no namespace of a lab has a
+// A router may stand between the hosts: a namespace with a cable in each of two networks, which
+// forwards between them and can be a firewall or a NAT. The second network is one more bridge in the
+// switch's namespace, so that one capture sees both cables.
+//
+// Every host has an IPv4 address from TEST-NET-1, or from TEST-NET-2 behind the router (RFC 5737), and an
+// IPv6 address from the documentation prefix (RFC 3849). Nothing a lab sends can leave it: no namespace of a lab has a
 // device that leads outside.
 //
 // Faults are named as people say them: PowerOff, Reboot, Unplug, Replug, Blackhole, RemoveAddress,
-// RestoreAddress, and the firewalls of a host. Each is noted on the wire's record with its time.
+// RestoreAddress, the firewalls of a host, and Forget of what a router tracks. Each is noted on the wire's record with its time.
 package lab

@@ -3,7 +3,6 @@ package lab
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 
 	"github.com/vishvananda/netlink"
@@ -143,7 +142,7 @@ func (h *Host) RouteMinimumRTO(family int, milliseconds int) error {
 	err := h.configure(func() error {
 		route := &netlink.Route{
 			LinkIndex: h.link.Attrs().Index,
-			Dst:       network(h.prefix(family)),
+			Dst:       ipNet(h.prefix(family).Masked()),
 			Scope:     netlink.SCOPE_LINK,
 			Protocol:  2, // RTPROT_KERNEL, as the connected route has
 			RtoMin:    milliseconds, RtoMinLock: true,
@@ -177,8 +176,6 @@ func (h *Host) AddDefaultRoute(family int) error {
 	h.lab.Note("%s: default route added", h.name)
 	return nil
 }
-
-func network(prefix netip.Prefix) *net.IPNet { return ipNet(prefix.Masked()) }
 
 // ForgetNeighbours empties the host's ARP and neighbour-discovery tables, so that the next packet
 // asks again.

@@ -67,17 +67,24 @@ func (f *Filter) Remove() error {
 // setFilter installs one rule in a table and base chain of its own, so that removing the table
 // removes exactly this filter. The conditions come first, the verdict last.
 func setFilter(ns *namespace, family nftables.TableFamily, name string, hook *nftables.ChainHook, rule ...expr.Any) error {
+	return setRules(ns, family, name, nftables.Chain{Type: nftables.ChainTypeFilter, Hooknum: hook, Priority: nftables.ChainPriorityFilter}, rule)
+}
+
+// forwardFilter is a base chain for what is sent on.
+var forwardFilter = nftables.Chain{Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookForward, Priority: nftables.ChainPriorityFilter}
+
+// setRules is setFilter for several rules, asked in turn, in a base chain of any kind.
+func setRules(ns *namespace, family nftables.TableFamily, name string, chain nftables.Chain, rules ...[]expr.Any) error {
 	return ns.do(func() error {
 		nft, err := nftables.New()
 		if err != nil {
 			return fmt.Errorf("cannot reach nf_tables: %w", err)
 		}
-		table := nft.AddTable(&nftables.Table{Family: family, Name: name})
-		chain := nft.AddChain(&nftables.Chain{
-			Name: "filter", Table: table, Type: nftables.ChainTypeFilter,
-			Hooknum: hook, Priority: nftables.ChainPriorityFilter,
-		})
-		nft.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: rule})
+		chain.Name, chain.Table = "filter", nft.AddTable(&nftables.Table{Family: family, Name: name})
+		added := nft.AddChain(&chain)
+		for _, rule := range rules {
+			nft.AddRule(&nftables.Rule{Table: chain.Table, Chain: added, Exprs: rule})
+		}
 		if err := nft.Flush(); err != nil {
 			return fmt.Errorf("cannot set the filter %s: %w", name, err)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
+	"github.com/vishvananda/netlink"
 
 	"github.com/halfopen/halfopen/harness/wire"
 )
@@ -27,12 +28,16 @@ type Forged struct {
 // Forge puts a forged segment on the cable of a host. Only that host sees it: it leaves the switch
 // by the host's port, and the record names the switch as its sender.
 func (l *Lab) Forge(to *Host, forged Forged) error {
-	frame, err := forged.frame(to.mac)
+	return l.forge(to.name, to.mac, to.port, forged)
+}
+
+func (l *Lab) forge(name string, mac net.HardwareAddr, port netlink.Link, forged Forged) error {
+	frame, err := forged.frame(mac)
 	if err != nil {
 		return fmt.Errorf("cannot forge a segment: %w", err)
 	}
-	if err := l.transmit(to.port, frame); err != nil {
-		return fmt.Errorf("cannot send a forged segment to %s: %w", to.name, err)
+	if err := l.transmit(port, frame); err != nil {
+		return fmt.Errorf("cannot send a forged segment to %s: %w", name, err)
 	}
 	return nil
 }

@@ -22,6 +22,7 @@ const device = "eth0"
 // Host is a network stack with addresses, plugged into the switch by a cable.
 type Host struct {
 	lab        *Lab
+	network    *network
 	name       string
 	mac        net.HardwareAddr
 	ipv4, ipv6 netip.Prefix
@@ -92,7 +93,7 @@ func (h *Host) start() (err error) {
 func (h *Host) plugIn() error {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = h.name
-	attrs.MasterIndex = h.lab.bridge.Attrs().Index
+	attrs.MasterIndex = h.network.bridge.Attrs().Index
 	attrs.Flags = net.FlagUp
 	cable := netlink.NewVeth(attrs)
 	cable.PeerName = device
@@ -126,6 +127,11 @@ func (h *Host) plugIn() error {
 	for _, prefix := range prefixes {
 		if err := h.addAddress(prefix); err != nil {
 			return err
+		}
+		if h.network.routed {
+			if err := h.addDefaultRoute(h.network.gateway(prefix)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -256,23 +262,31 @@ func (h *Host) shutDown() error {
 
 // addAddress returns when the address can be used.
 func (h *Host) addAddress(prefix netip.Prefix) error {
+	if err := addAddress(h.ns, h.rtnl, h.link, prefix); err != nil {
+		return fmt.Errorf("%s: %w", h.name, err)
+	}
+	return nil
+}
+
+// addAddress gives a device in a namespace an address and returns when it can be used.
+func addAddress(ns *namespace, rtnl *netlink.Handle, link netlink.Link, prefix netip.Prefix) error {
 	usable := func() error { return nil }
 	if prefix.Addr().Is6() {
-		routes, err := h.watchRoutes()
+		routes, err := ns.watchRoutes()
 		if err != nil {
-			return fmt.Errorf("cannot add %s to %s: %w", prefix, h.name, err)
+			return fmt.Errorf("cannot add %s: %w", prefix, err)
 		}
 		defer routes.Close()
 		usable = func() error { return awaitLocalRoute(routes, prefix.Addr()) }
 	}
 	address := &netlink.Addr{IPNet: ipNet(prefix), Flags: unix.IFA_F_NODAD}
-	if err := h.rtnl.AddrAdd(h.link, address); errors.Is(err, os.ErrExist) {
+	if err := rtnl.AddrAdd(link, address); errors.Is(err, os.ErrExist) {
 		return nil
 	} else if err != nil {
-		return fmt.Errorf("cannot add %s to %s: %w", prefix, h.name, err)
+		return fmt.Errorf("cannot add %s: %w", prefix, err)
 	}
 	if err := usable(); err != nil {
-		return fmt.Errorf("cannot use %s on %s: %w", prefix, h.name, err)
+		return fmt.Errorf("cannot use %s: %w", prefix, err)
 	}
 	return nil
 }

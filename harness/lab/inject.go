@@ -2,6 +2,7 @@ package lab
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 
 	"github.com/vishvananda/netlink"
@@ -13,10 +14,20 @@ import (
 // InjectReset puts a RST on the cable of a host that looks as if it came from its peer. Only its
 // destination sees it.
 func (l *Lab) InjectReset(to *Host, src, dst netip.AddrPort, seq uint32) error {
-	if err := l.Forge(to, Forged{Src: src, Dst: dst, Flags: wire.FlagRST, Seq: seq}); err != nil {
+	return l.injectReset(to.name, to.mac, to.port, src, dst, seq)
+}
+
+// InjectReset puts a RST on the router's near cable that looks as if a client had sent it; the router
+// does with it what it does with such a segment.
+func (r *Router) InjectReset(src, dst netip.AddrPort, seq uint32) error {
+	return r.lab.injectReset(r.name, r.link[0].Attrs().HardwareAddr, r.port[0], src, dst, seq)
+}
+
+func (l *Lab) injectReset(name string, mac net.HardwareAddr, port netlink.Link, src, dst netip.AddrPort, seq uint32) error {
+	if err := l.forge(name, mac, port, Forged{Src: src, Dst: dst, Flags: wire.FlagRST, Seq: seq}); err != nil {
 		return err
 	}
-	l.Note("switch: a forged RST for %s", to.name)
+	l.Note("switch: a forged RST for %s", name)
 	return nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 
 	"github.com/google/nftables"
@@ -17,16 +16,14 @@ import (
 	"github.com/halfopen/halfopen/harness/wire"
 )
 
-// bridgeName is the switch's device in its namespace.
-const bridgeName = "switch"
-
 // Lab is the stage of one spec: a switch, the hosts plugged into it, and the record of what
 // crossed their cables.
 type Lab struct {
 	profile kernel.Profile
 	ns      *namespace
 	rtnl    *netlink.Handle
-	bridge  netlink.Link
+	near    *network // the only one where there is no router
+	router  *Router
 	record  *wire.Capture
 	hosts   []*Host
 	filters int
@@ -58,15 +55,8 @@ func (l *Lab) build() (err error) {
 	if l.rtnl, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
 		return fmt.Errorf("cannot open rtnetlink: %w", err)
 	}
-	attrs := netlink.NewLinkAttrs()
-	attrs.Name = bridgeName
-	attrs.Flags = net.FlagUp
-	snooping := false // it would put IGMP and MLD queries on every cable
-	if err := l.rtnl.LinkAdd(&netlink.Bridge{LinkAttrs: attrs, MulticastSnooping: &snooping}); err != nil {
-		return fmt.Errorf("cannot add the bridge: %w", err)
-	}
-	if l.bridge, err = l.rtnl.LinkByName(bridgeName); err != nil {
-		return fmt.Errorf("cannot find the bridge: %w", err)
+	if l.near, err = l.newNetwork("switch", nearIPv4, nearIPv6); err != nil {
+		return err
 	}
 	l.record, err = wire.Open()
 	return err
@@ -85,14 +75,17 @@ func (l *Lab) Note(format string, args ...any) {
 
 // AddHost plugs a new host into the switch. Its name (at most 15 bytes) is also its port's; its
 // number decides its addresses: the first host is 192.0.2.1 and 2001:db8::1.
-func (l *Lab) AddHost(name string) (*Host, error) {
+func (l *Lab) AddHost(name string) (*Host, error) { return l.addHost(name, l.near) }
+
+func (l *Lab) addHost(name string, network *network) (*Host, error) {
 	number := byte(len(l.hosts) + 1)
 	h := &Host{
 		lab:      l,
+		network:  network,
 		name:     name,
 		mac:      net.HardwareAddr{0x02, 0, 0, 0, 0, number},
-		ipv4:     netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, number}), 24),
-		ipv6:     netip.PrefixFrom(netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 15: number}), 64),
+		ipv4:     network.address4(number),
+		ipv6:     network.address6(number),
 		settings: map[string]string{},
 	}
 	l.hosts = append(l.hosts, h)
@@ -108,9 +101,16 @@ func (l *Lab) AddHost(name string) (*Host, error) {
 func (l *Lab) Blackhole(from, to *Host, traffic Traffic) (*Filter, error) {
 	l.filters++
 	name := fmt.Sprintf("blackhole-%d", l.filters)
-	rule := append(onPort(expr.MetaKeyIIFNAME, from.name), onPort(expr.MetaKeyOIFNAME, to.name)...)
-	rule = append(append(rule, traffic.match()...), drop())
-	if err := setFilter(l.ns, nftables.TableFamilyBridge, name, nftables.ChainHookForward, rule...); err != nil {
+	ports := [][]expr.Any{append(onPort(expr.MetaKeyIIFNAME, from.name), onPort(expr.MetaKeyOIFNAME, to.name)...)}
+	if from.network != to.network {
+		// A path over a router: lost before it gets there, and behind it what the router itself makes.
+		ports = [][]expr.Any{onPort(expr.MetaKeyIIFNAME, from.name), onPort(expr.MetaKeyOIFNAME, to.name)}
+	}
+	var rules [][]expr.Any
+	for _, port := range ports {
+		rules = append(rules, append(append(port, traffic.match()...), drop()))
+	}
+	if err := setRules(l.ns, nftables.TableFamilyBridge, name, forwardFilter, rules...); err != nil {
 		return nil, fmt.Errorf("cannot blackhole the path from %s to %s: %w", from.name, to.name, err)
 	}
 	l.Note("path from %s to %s: blackhole swallows %s", from.name, to.name, traffic)
@@ -127,6 +127,9 @@ func (l *Lab) Close() error {
 		if h.ns != nil {
 			errs = append(errs, h.shutDown())
 		}
+	}
+	if l.router != nil {
+		errs = append(errs, l.router.close())
 	}
 	if l.record != nil {
 		errs = append(errs, l.record.Close())

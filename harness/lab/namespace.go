@@ -46,7 +46,7 @@ func (ns *namespace) live(ready chan<- error) {
 	defer close(ns.ended)
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		if errors.Is(err, unix.ENOSPC) {
-			err = fmt.Errorf("%w: a spec needs three, so run fewer side by side with --procs, or raise the limit with `sudo sysctl user.max_net_namespaces=10000`", err)
+			err = fmt.Errorf("%w: a spec needs three, or four with a router, so run fewer side by side with --procs, or raise the limit with `sudo sysctl user.max_net_namespaces=10000`", err)
 		}
 		ready <- fmt.Errorf("cannot create a network namespace: %w", err)
 		return

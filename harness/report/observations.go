@@ -68,6 +68,9 @@ func Quantities() []Quantity {
 		{"challenge_acks", Count, "challenge ACKs sent", "%s challenge ACKs"},
 		{"resets", Count, "segments with RST", "%s RSTs"},
 		{"segments", Count, "segments of the connection seen after the fault", "%s segments"},
+		{"dropped", Count, "segments that reached the router and were not sent on", "%s dropped by the router"},
+		{"kept_for", Seconds, "how long the router has known the connection", "known for %s"},
+		{"unnoticed_for", Seconds, "from the end of one side to the other's application being told", "unnoticed for %s"},
 		{"bytes_delivered", Bytes, "payload that reached the other application", "%s delivered"},
 
 		// What the kernel thinks of the connection.
@@ -75,6 +78,8 @@ func Quantities() []Quantity {
 		{"other_state", Name, "the other side's TCP state at the verdict", "other side %s"},
 		{"timer", Name, "the timer armed at the verdict, or none", "timer %s"},
 		{"timer_expires", Seconds, "what was left of that timer when it was read", ""},
+		{"entry_state", Name, "the state that the router's connection tracking has", "tracked as %s"},
+		{"entry_timeout", Seconds, "how long the router keeps its entry of the connection after a segment", "entry kept for %s"},
 		{"rto", Seconds, "the retransmission timeout the kernel had measured", "RTO %s"},
 		{"rtt", Seconds, "the smoothed round-trip time", ""},
 		{"backoff", Count, "doublings of the retransmission timeout", ""},

@@ -62,6 +62,13 @@ func (e *End) String() string { return e.Host.Name() }
 // Name is the host's, so that an end can be named where packets are matched.
 func (e *End) Name() string { return e.Host.Name() }
 
+// Local is the end's own address and port, Remote those that it knows its peer by: a NAT's where there is
+// one in between.
+func (e *End) Local() netip.AddrPort { return e.local }
+
+// Remote is the peer's address and port as this end knows them.
+func (e *End) Remote() netip.AddrPort { return e.remote }
+
 // newEnd makes an end of an established socket.
 func (p *Process) newEnd(s *process.Socket) *End {
 	GinkgoHelper()

@@ -2,6 +2,7 @@ package stage
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -15,8 +16,12 @@ import (
 // host's settings, and its RTO as measured so far.
 func (e *End) Retransmission() timing.Retransmission {
 	GinkgoHelper()
+	snapshot := e.Snapshot()
+	if snapshot.Info == nil {
+		Fail(fmt.Sprintf("the %s's socket is %s, and was to be there", e, snapshot.State))
+	}
 	return timing.Retransmission{
-		RTO:           e.Snapshot().Info.RTO,
+		RTO:           snapshot.Info.RTO,
 		RTOMax:        e.timeouts.RTOMax,
 		Retries2:      e.timeouts.Retries2,
 		TailLossProbe: e.timeouts.EarlyRetrans >= 3,
@@ -65,6 +70,15 @@ func (e *End) FinWait2() timing.FinWait2 {
 	return timing.FinWait2{Timeout: e.timeouts.FinTimeout, RTO: e.Snapshot().Info.RTO, Wheel: e.Host.scene.wheel()}
 }
 
+// Orphan is the model of how long this end's connection outlives its process when nothing that it sends
+// is acknowledged, by what has been measured so far: ask before the death.
+func (e *End) Orphan() timing.Orphan {
+	GinkgoHelper()
+	r := e.Retransmission()
+	return timing.Orphan{Retries: e.timeouts.OrphanRetries, RTO: r.RTO, RTOMax: r.RTOMax, UserTimeout: e.userTimeout,
+		TailLossProbe: r.TailLossProbe, SRTT: r.SRTT, RTOMin: r.RTOMin, Wheel: r.Wheel}
+}
+
 // TimeWait is the model of how long this end stays in TIME_WAIT.
 func (e *End) TimeWait() timing.TimeWait { return timing.TimeWait{Wheel: e.Host.scene.wheel()} }
 
@@ -109,20 +123,6 @@ func (h *Host) Resolution() timing.Resolution {
 func (e *End) Timeouts() kernel.Timeouts { return e.timeouts }
 
 func (s *scene) wheel() timing.Wheel { return timing.Wheel{HZ: s.running.HZ} }
-
-// Orphan is the model of how long this end's kernel goes on when the process has closed and nobody
-// acknowledges: its host's settings, and its RTO as measured so far, so ask before the close.
-func (e *End) Orphan() timing.Orphan {
-	GinkgoHelper()
-	return timing.Orphan{
-		Retries:       e.timeouts.OrphanRetries,
-		RTO:           e.Snapshot().Info.RTO,
-		RTOMax:        e.timeouts.RTOMax,
-		UserTimeout:   e.userTimeout,
-		TailLossProbe: e.timeouts.EarlyRetrans >= 3,
-		Wheel:         e.Host.scene.wheel(),
-	}
-}
 
 // Lingering is when a close(2) returns that SO_LINGER makes wait so many seconds in vain.
 func (e *End) Lingering(seconds int) timing.Window {

@@ -96,6 +96,21 @@ func (s *scene) sabotageEstablished(ctx context.Context, conn *Connection) {
 	}
 }
 
+// sabotageTracked strikes when the spec has begun to watch the router's entry of a connection.
+func (r *Router) sabotageTracked(conn *Connection) {
+	GinkgoHelper()
+	switch r.scene.sabotage {
+	case "router-forgets":
+		r.Forget(conn)
+	case "router-remembers":
+		// The timeout is written into the entry with each segment, so it takes one more after this.
+		r.SetSysctl("net.netfilter.nf_conntrack_tcp_timeout_established", 7*24*3600)
+		ctx := context.Background()
+		conn.Client.Write(ctx, "remember me")
+		conn.Client.Acknowledged(ctx)
+	}
+}
+
 // sabotageHandshake strikes before a connection that the spec watches being opened.
 func (s *scene) sabotageHandshake(client, server *Host) {
 	GinkgoHelper()
@@ -169,12 +184,17 @@ func (e *End) ForgeReset(ctx context.Context) {
 // injectReset lets a RST reach the end that looks as if its peer had sent it.
 func (e *End) injectReset() {
 	GinkgoHelper()
+	mustStage(e.Host.scene.lab.InjectReset(e.Host.lab, e.remote, e.local, e.next()))
+}
+
+// next is the end's RCV.NXT, the only sequence number of a RST that RFC 5961 takes.
+func (e *End) next() (next uint32) {
+	GinkgoHelper()
 	s := e.Host.scene
 	mustStage(s.lab.Wire().Sync(context.Background()))
-	var next uint32 // the end's RCV.NXT: RFC 5961 takes no other sequence number
 	for _, segment := range s.lab.Wire().Segments() {
 		switch {
-		case segment.Dst != e.local || !segment.Delivered:
+		case segment.Reached() != e.local || !segment.Delivered:
 		case segment.Flags.Has(wire.FlagSYN):
 			next = segment.Seq + 1
 		case segment.Seq == next:
@@ -184,7 +204,7 @@ func (e *End) injectReset() {
 			}
 		}
 	}
-	mustStage(s.lab.InjectReset(e.Host.lab, e.remote, e.local, next))
+	return next
 }
 
 // beforeDeath is what a sabotage does to a process that is about to die.

@@ -78,7 +78,12 @@ func newScene(hosts kernel.Profile) *scene {
 
 func (s *scene) addHost(name string) *Host {
 	GinkgoHelper()
-	host, err := s.lab.AddHost(name)
+	return s.host(s.lab.AddHost(name))
+}
+
+// host is a host that was just added to the lab.
+func (s *scene) host(host *lab.Host, err error) *Host {
+	GinkgoHelper()
 	s.mustStageWith(err, "veth")
 	if s.sabotaged("timestamps-off") {
 		mustStage(host.SetSysctl("net.ipv4.tcp_timestamps", "0"))

@@ -62,7 +62,7 @@ func (e *End) SeesWithin(ctx context.Context, patience time.Duration, predicate 
 // between is the predicate for segments from one address to another, either way.
 func between(a, b netip.AddrPort, predicate match.Predicate) func(wire.Segment) bool {
 	return func(s wire.Segment) bool {
-		return (s.Src == a && s.Dst == b || s.Src == b && s.Dst == a) && predicate.Matches(s)
+		return s.Crosses(a, b) && predicate.Matches(s)
 	}
 }
 
@@ -78,6 +78,12 @@ func (s *scene) sees(ctx context.Context, patience time.Duration, matches func(w
 	}
 	mustStage(err)
 	return segment
+}
+
+// SeesNext is SeesWithin for a segment that has not crossed yet.
+func (e *End) SeesNext(ctx context.Context, patience time.Duration, predicate match.Predicate) wire.Segment {
+	GinkgoHelper()
+	return e.SeesWithin(ctx, patience+Soon, predicate.After(mono.Now()))
 }
 
 // SeesByTimeout returns the n-th retransmission, from 1, of the end's unanswered write that the
@@ -123,7 +129,7 @@ func (e *End) SeesCopies(ctx context.Context, written time.Duration, intervals [
 func (e *End) LastReceived(ctx context.Context) (at time.Duration) {
 	GinkgoHelper()
 	for _, segment := range e.Wire(ctx).Segments() {
-		if segment.Dst == e.local && segment.Delivered {
+		if segment.Reached() == e.local && segment.Delivered {
 			at = segment.DeliveredAt
 		}
 	}

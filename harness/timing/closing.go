@@ -37,17 +37,32 @@ func (o Orphan) Gone() Window { return o.retransmission().First().Then(o.GoneAft
 // GoneAfterFirst is the same from T1, the first retransmission by RTO.
 func (o Orphan) GoneAfterFirst() Window { return o.climb().Window }
 
+// GoneBetween is the same as GoneAfterFirst on a machine that may also be late to run a timer that has
+// expired, as Retransmission.AbortBetween is.
+func (o Orphan) GoneBetween() Window {
+	end := o.climb()
+	limit := o.UserTimeout
+	if limit == 0 {
+		limit = Model(o.retries(), o.RTOMax)
+	}
+	return Window{Floor: min(end.Floor, limit-grain(o.Wheel)), Ceiling: end.Ceiling, Source: end.Source}
+}
+
+// retries is tcp_orphan_retries, with 8 for 0.
+func (o Orphan) retries() int {
+	if o.Retries == 0 {
+		return defaultOrphanRetries
+	}
+	return o.Retries
+}
+
 func (o Orphan) retransmission() Retransmission {
 	return Retransmission{RTO: o.RTO, RTOMax: o.RTOMax, UserTimeout: o.UserTimeout,
 		TailLossProbe: o.TailLossProbe, SRTT: o.SRTT, RTOMin: o.RTOMin, Wheel: o.Wheel}
 }
 
 func (o Orphan) climb() ending {
-	rtoMax, r := orElse(o.RTOMax, RTOMax), o.retransmission()
-	retries := o.Retries
-	if retries == 0 {
-		retries = defaultOrphanRetries
-	}
+	rtoMax, r, retries := orElse(o.RTOMax, RTOMax), o.retransmission(), o.retries()
 	source := fmt.Sprintf("model(%d) of tcp_orphan_retries", retries)
 	if o.UserTimeout != 0 {
 		source = fmt.Sprintf("TCP_USER_TIMEOUT %v of an orphan", o.UserTimeout)

@@ -434,6 +434,11 @@ func TestOrphan(t *testing.T) {
 	g.Expect(timing.Orphan{RTO: 204 * ms}.GoneAfterFirst().Floor).To(BeNumerically(">=", timing.Model(8, 0)))
 	// At the cap of the RTO, 0 stands for none: 0.408 + 0.816 + 1 s.
 	g.Expect(timing.Orphan{RTO: 204 * ms, RTOMax: s}.GoneAfterFirst().Floor).To(Equal(2224 * ms))
+	// On a late machine an expiry that would have missed the limit may reach it: never before the limit.
+	late := timing.Orphan{Retries: 2, RTO: 204 * ms, Wheel: hz250}
+	g.Expect(late.GoneBetween().Floor).To(Equal(timing.Model(2, 0) - ms))
+	g.Expect(late.GoneBetween().Ceiling).To(Equal(late.GoneAfterFirst().Ceiling))
+	g.Expect(timing.Orphan{RTO: 204 * ms, Wheel: hz250}.GoneBetween().Floor).To(Equal(timing.Model(8, 0) - ms))
 	// A closed socket with TCP_USER_TIMEOUT 3 s (selftest tcp_user_timeout_user_timeout.pkt).
 	g.Expect(timing.Orphan{RTO: 204 * ms, UserTimeout: 3 * s}.GoneAfterFirst().Floor).To(Equal(3 * s))
 }

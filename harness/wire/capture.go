@@ -43,6 +43,8 @@ type Capture struct {
 	icmp     []ICMPError
 	notes    []Note
 	entered  map[uint64]entry // the last entering frame of each identity
+	routers  map[string]bool  // ports that are a router's
+	passing  map[uint64]int   // the last segment of each passage that is at a router, as an index into segments
 	numbered int              // frames with a Number
 	walker   *walker
 	log      []int          // indices into segments: at each one's entry, and again at its delivery
@@ -83,6 +85,8 @@ func Open() (*Capture, error) {
 		ports:      map[int]string{},
 		owners:     map[[6]byte]string{},
 		entered:    map[uint64]entry{},
+		routers:    map[string]bool{},
+		passing:    map[uint64]int{},
 		walker:     newWalker(),
 		synced:     map[uint64]int{},
 		changed:    make(chan struct{}),
@@ -244,8 +248,12 @@ func (c *Capture) add(at time.Duration, ifindex int, outgoing bool, data []byte,
 }
 
 func (c *Capture) addEntering(at time.Duration, port string, data []byte, length int, d decoded) {
-	c.numbered++
 	c.owners[d.source] = port
+	if c.routers[port] && d.segment != nil {
+		c.addRouted(at, port, data, length, d)
+		return
+	}
+	c.numbered++
 	here := entry{frame: len(c.frames), segment: -1, icmp: -1}
 	c.frames = append(c.frames, Frame{Number: c.numbered, At: at, Port: port, Direction: Entering, Kind: d.kind, Asks: d.asks, Data: data, Length: length})
 	if d.segment != nil {
@@ -286,6 +294,11 @@ func (c *Capture) addLeaving(at time.Duration, port string, data []byte, length 
 	}
 	if from.segment >= 0 {
 		segment := &c.segments[from.segment]
+		if c.routers[port] {
+			segment.Router = port
+			c.passing[d.passage] = from.segment
+			return
+		}
 		segment.Delivered, segment.DeliveredAt, segment.DeliveredTo = true, at, port
 		c.walker.delivered(segment)
 		c.log = append(c.log, from.segment)
@@ -298,8 +311,16 @@ func (c *Capture) addForged(at time.Duration, port string, d decoded) {
 	c.frames[len(c.frames)-1].Number = c.numbered
 	segment := *d.segment
 	segment.Number, segment.At, segment.From = c.numbered, at, Switch
-	segment.Delivered, segment.DeliveredAt, segment.DeliveredTo = true, at, port
+	if c.routers[port] {
+		segment.Router = port
+		c.passing[d.passage] = len(c.segments)
+	} else {
+		segment.Delivered, segment.DeliveredAt, segment.DeliveredTo = true, at, port
+	}
 	c.walker.forged(&segment)
+	if segment.Kind == KindRST && segment.Delivered {
+		c.walker.delivered(&segment)
+	}
 	c.log = append(c.log, len(c.segments))
 	c.segments = append(c.segments, segment)
 }

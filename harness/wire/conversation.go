@@ -6,7 +6,8 @@ import (
 )
 
 // Conversation is what crossed the switch between two address:port pairs, as far as it was
-// captured when Capture.Conversation was called.
+// captured when Capture.Conversation was called. Where a router in between translates addresses, the
+// pair is as one side knows it: what that side has sent, and what was delivered to it.
 type Conversation struct {
 	Client, Server netip.AddrPort
 
@@ -23,7 +24,7 @@ func (c *Capture) Conversation(client, server netip.AddrPort) *Conversation {
 	conversation := &Conversation{Client: client, Server: server, notes: append([]Note(nil), c.notes...)}
 	key := pairOf(client, server)
 	for _, s := range c.segments {
-		if pairOf(s.Src, s.Dst) == key {
+		if s.crosses(key) {
 			conversation.segments = append(conversation.segments, s)
 		}
 	}
@@ -36,15 +37,20 @@ func (c *Capture) Conversation(client, server netip.AddrPort) *Conversation {
 }
 
 // Conversations are all conversations captured so far, by their first segment; the client is
-// whoever sent that.
+// whoever sent that. Behind a router that translates addresses there is another, as that side knows it, where
+// something of it was never delivered to this one.
 func (c *Capture) Conversations() []*Conversation {
 	var all []*Conversation
-	seen := map[pair]bool{}
+	told := map[int]bool{} // segments, by number
 	for _, s := range c.Segments() {
-		if key := pairOf(s.Src, s.Dst); !seen[key] {
-			seen[key] = true
-			all = append(all, c.Conversation(s.Src, s.Dst))
+		if told[s.Number] {
+			continue
 		}
+		conversation := c.Conversation(s.Src, s.Dst)
+		for _, of := range conversation.segments {
+			told[of.Number] = true
+		}
+		all = append(all, conversation)
 	}
 	return all
 }

@@ -39,6 +39,7 @@ type decoded struct {
 	kind     string
 	asks     netip.Addr
 	identity uint64 // equal for the same IP packet at two ports
+	passage  uint64 // of a segment: equal on both sides of a router, addresses translated or not
 	segment  *Segment
 	icmp     *ICMPError
 	marker   []byte // payload of a marker frame, nil for all others
@@ -155,6 +156,18 @@ func (d *decoder) readTCP(out *decoded) {
 	hash.Write(tcp.Contents[18:])
 	hash.Write(tcp.Payload)
 	out.identity = hash.Sum64()
+
+	// What a router may change is left out: addresses, ports, hops left, and the checksums over them.
+	// The sequence numbers and the time stamps tell one segment from another, the IPv4 identification
+	// one copy from the next.
+	hash.Reset()
+	if src.Is4() {
+		hash.Write(header[4:6])
+	}
+	hash.Write(tcp.Contents[4:16])
+	hash.Write(tcp.Contents[18:])
+	hash.Write(tcp.Payload)
+	out.passage = hash.Sum64()
 }
 
 func tcpFlags(tcp *layers.TCP) Flags {

@@ -11,6 +11,11 @@
 //   - delivered: the same IP packet left the switch at the port of the host it was for. A
 //     segment that met an unplugged cable is not delivered. Delivery to a port says nothing of
 //     a firewall behind it.
+//   - router: a host with a port in two networks of the switch. A segment that it sends on is still the
+//     one that its host sent: it is delivered when it leaves the switch at the port of the host it is
+//     for, and one that the router drops is not. What a router makes itself, such as the RST by which
+//     it rejects, is from the router, whatever its source address says. ICMP errors are told for each
+//     network by themselves.
 //   - conversation: all segments between two address:port pairs; it holds several connections
 //     where a host opened the same pair again.
 //   - note: something that happened beside the wire (a fault, a write, what a read returned).

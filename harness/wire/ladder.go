@@ -84,12 +84,12 @@ func hostsOf(segments []Segment) map[string]string {
 	hosts := map[string]string{}
 	for i := range segments {
 		s := &segments[i]
-		if s.DeliveredTo != "" {
+		if s.DeliveredTo != "" && !s.Translated() {
 			hosts[s.Dst.Addr().String()] = s.DeliveredTo
 		}
 	}
 	for i := range segments {
-		if segments[i].From != Switch {
+		if segments[i].From != Switch && !segments[i].forged {
 			hosts[segments[i].Src.Addr().String()] = segments[i].From
 		}
 	}
@@ -138,7 +138,12 @@ func segmentRung(s *Segment, hosts map[string]string, remark string) string {
 		ack = fmt.Sprintf("ack %d", s.RelAck)
 	}
 	line := fmt.Sprintf("%s\t%s %s %s\t%v\tseq %d\t%s\tlen %d\twin %d\t%s", number(s.Number), s.From, arrow, to, s.Flags, s.RelSeq, ack, s.Len, s.Window, kindText(s))
-	if !s.Delivered {
+	switch {
+	case s.Translated():
+		line += fmt.Sprintf(", sent on as %v > %v", s.OutSrc, s.OutDst)
+	case s.Router != "" && !s.OutSrc.IsValid():
+		line += ", dropped by " + s.Router
+	case !s.Delivered:
 		line += ", not delivered"
 	}
 	if remark != "" {

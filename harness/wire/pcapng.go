@@ -23,17 +23,18 @@ type Meta struct {
 
 // WritePcapng writes what was captured so far as a pcapng file. There is one interface for each
 // host, named after it, and each frame once, on the interface of the host that sent it (forged
-// segments on one named "switch"), so that Wireshark does not take the copy at the other port for a retransmission. A lost segment has a
+// segments on one named "switch"), so that Wireshark does not take the copy at the other port for a retransmission. What a router sends on
+// is not there a second time either; where it translates addresses, a comment gives the new ones. A lost segment has a
 // comment that says so. Each note is a comment on the first packet at or after it, and the notes
 // after the last packet are comments on that.
 func (c *Capture) WritePcapng(w io.Writer, meta Meta) error {
 	c.mu.Lock()
 	frames, notes := c.frames, append([]Note(nil), c.notes...)
 	names := append([]string(nil), c.names...)
-	lost := map[int]bool{}
+	fates := map[int]string{}
 	for i := range c.segments {
-		if !c.segments[i].Delivered {
-			lost[c.segments[i].Number] = true
+		if fate := c.segments[i].fate(); fate != "" {
+			fates[c.segments[i].Number] = fate
 		}
 	}
 	forged := false
@@ -53,14 +54,14 @@ func (c *Capture) WritePcapng(w io.Writer, meta Meta) error {
 		names = append(names, Switch)
 	}
 
-	if err := c.writePcapng(w, meta, names, sent, notes, lost); err != nil {
+	if err := c.writePcapng(w, meta, names, sent, notes, fates); err != nil {
 		return fmt.Errorf("the capture could not be written: %w", err)
 	}
 	return nil
 }
 
-func (c *Capture) writePcapng(w io.Writer, meta Meta, names []string, frames []Frame, notes []Note, lost map[int]bool) error {
-	comments := comments(frames, notes, lost)
+func (c *Capture) writePcapng(w io.Writer, meta Meta, names []string, frames []Frame, notes []Note, fates map[int]string) error {
+	comments := comments(frames, notes, fates)
 	section := pcapgo.NgSectionInfo{
 		Hardware: pcapgo.DefaultNgWriterOptions.SectionInfo.Hardware, OS: "linux",
 		Application: meta.Application, Comment: shorten(meta.Comment),
@@ -100,7 +101,7 @@ func (c *Capture) writePcapng(w io.Writer, meta Meta, names []string, frames []F
 }
 
 // comments gives each frame its comments, by number; those of number 0 have no frame.
-func comments(frames []Frame, notes []Note, lost map[int]bool) map[int][]string {
+func comments(frames []Frame, notes []Note, fates map[int]string) map[int][]string {
 	out := map[int][]string{}
 	start := time.Duration(0)
 	if len(frames) > 0 {
@@ -120,8 +121,8 @@ func comments(frames []Frame, notes []Note, lost map[int]bool) map[int][]string 
 		out[number] = append(out[number], shorten(RelativeTime(note.At, start)+"  "+note.Text))
 	}
 	for _, frame := range frames {
-		if lost[frame.Number] {
-			out[frame.Number] = append(out[frame.Number], "not delivered: did not leave the switch towards its host")
+		if fate := fates[frame.Number]; fate != "" {
+			out[frame.Number] = append(out[frame.Number], fate)
 		}
 	}
 	return out

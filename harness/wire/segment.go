@@ -31,6 +31,36 @@ type Segment struct {
 	Delivered   bool
 	DeliveredAt time.Duration // when it left the switch, monotonic; 0 if it did not
 	DeliveredTo string        // the host whose port it left by
+
+	// On its way through a router, and zero where there is none: what the router did not forward is
+	// not delivered, and has reached the router.
+	Router         string         // the router whose port it left the switch by, on its way
+	OutSrc, OutDst netip.AddrPort // as the router sent it on; other than Src and Dst where it translates
+
+	forged bool // not sent by the host that Src was known to be
+}
+
+// Translated says whether a router has sent the segment on with another address or port.
+func (s Segment) Translated() bool {
+	return s.OutSrc.IsValid() && (s.OutSrc != s.Src || s.OutDst != s.Dst)
+}
+
+// Reached is the address that the segment reached its host by, or would have if it was lost: Dst, or what
+// a router made of it.
+func (s Segment) Reached() netip.AddrPort {
+	if s.OutDst.IsValid() {
+		return s.OutDst
+	}
+	return s.Dst
+}
+
+// Crosses says whether the segment is one between two address:port pairs, in either direction, as
+// either side of a router that translates addresses knows them.
+func (s Segment) Crosses(a, b netip.AddrPort) bool { return s.crosses(pairOf(a, b)) }
+
+// crosses is Crosses for a pair.
+func (s *Segment) crosses(key pair) bool {
+	return pairOf(s.Src, s.Dst) == key || s.OutSrc.IsValid() && pairOf(s.OutSrc, s.OutDst) == key
 }
 
 // Options are the TCP options of a segment that matter to a broken connection.

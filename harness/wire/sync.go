@@ -23,7 +23,24 @@ import (
 // would not do: a frame waits in the backlog of the CPU that sent it (netif_rx,
 // enqueue_to_backlog) before the switch sees it, and only what is sent from the same CPU is
 // sure to come behind it.
+//
+// A frame that a router sends on is in a backlog twice more: before the router, and behind it.
 func (c *Capture) Sync(ctx context.Context) error {
+	c.mu.Lock()
+	backlogs := 1
+	if len(c.routers) > 0 {
+		backlogs = 3
+	}
+	c.mu.Unlock()
+	for range backlogs {
+		if err := c.sync(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Capture) sync(ctx context.Context) error {
 	c.mu.Lock()
 	if c.failure != nil {
 		defer c.mu.Unlock()

@@ -5,7 +5,14 @@ import "net/netip"
 // walker follows each conversation, frame by frame in the switch's order, to say what a segment
 // is to its connection. What a host knows of the other is taken from delivered segments only.
 type walker struct {
-	conversations map[pair]*walk
+	conversations map[pair]view
+}
+
+// view is a conversation by the pair that one side knows it by. Both sides of a router that
+// translates addresses have a view of their own of the same conversation.
+type view struct {
+	*walk
+	low, high *side // of the pair's addresses
 }
 
 // pair is a 4-tuple without direction: the lower address:port first.
@@ -18,13 +25,10 @@ func pairOf(a, b netip.AddrPort) pair {
 	return pair{a, b}
 }
 
-func newWalker() *walker { return &walker{conversations: map[pair]*walk{}} }
+func newWalker() *walker { return &walker{conversations: map[pair]view{}} }
 
-// walk is the state of one conversation; low's side comes first.
-type walk struct {
-	connection int
-	sides      [2]*side
-}
+// walk is the state of one conversation.
+type walk struct{ connection int }
 
 // side is what one end has sent, and what has reached it.
 type side struct {
@@ -57,16 +61,27 @@ func before(a, b uint32) bool { return int32(a-b) < 0 }
 
 func (w *walker) of(s *Segment) (conversation *walk, from, to *side) {
 	key := pairOf(s.Src, s.Dst)
-	conversation = w.conversations[key]
-	if conversation == nil {
-		conversation = &walk{sides: [2]*side{newSide(), newSide()}}
-		w.conversations[key] = conversation
+	seen, known := w.conversations[key]
+	if !known {
+		seen = view{&walk{}, newSide(), newSide()}
+		w.conversations[key] = seen
 	}
-	from, to = conversation.sides[0], conversation.sides[1]
 	if s.Src != key.low {
-		from, to = to, from
+		return seen.walk, seen.high, seen.low
 	}
-	return conversation, from, to
+	return seen.walk, seen.low, seen.high
+}
+
+// translated takes in that a router has sent a segment on with other addresses: what crosses between
+// those from now on is the same conversation.
+func (w *walker) translated(s *Segment) {
+	conversation, from, to := w.of(s)
+	key := pairOf(s.OutSrc, s.OutDst)
+	if s.OutSrc == key.low {
+		w.conversations[key] = view{conversation, from, to}
+	} else {
+		w.conversations[key] = view{conversation, to, from}
+	}
 }
 
 func newSide() *side { return &side{scale: -1, copies: map[uint32]int{}} }

@@ -49,6 +49,7 @@ var labModules = []string{
 	"veth", "bridge", "af_packet", "inet_diag", "tcp_diag",
 	"nf_tables", "nf_tables_set", "nft_reject", "nft_reject_ipv4", "nft_reject_ipv6", "nft_reject_inet", "nft_numgen", "nft_counter", "nft_limit",
 	"nft_meta_bridge", "nft_reject_bridge",
+	"nf_conntrack", "nf_conntrack_netlink", "nft_ct", "nf_nat", "nft_chain_nat", "nft_masq", "nft_nat",
 }
 
 // guestProcs is how many specs run at once in a guest of so much memory (MiB). A spec takes up to

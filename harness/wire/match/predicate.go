@@ -152,6 +152,12 @@ func (p Predicate) Lost() Predicate {
 	return p.with("not delivered", func(s wire.Segment) bool { return !s.Delivered })
 }
 
+// DroppedBy narrows to what reached a router, by its name or something with a Name(), and was not sent on.
+func (p Predicate) DroppedBy(router any) Predicate {
+	name := hostName(router)
+	return p.with("dropped by "+name, func(s wire.Segment) bool { return s.Router == name && !s.OutSrc.IsValid() })
+}
+
 // After narrows to what entered the switch later than a monotonic time.
 func (p Predicate) After(t time.Duration) Predicate {
 	return p.with(fmt.Sprintf("after monotonic %v", t), func(s wire.Segment) bool { return s.At > t })
