@@ -1,0 +1,85 @@
+package application
+
+import (
+	"fmt"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"golang.org/x/sys/unix"
+
+	"github.com/halfopen/halfopen/harness/socket"
+	. "github.com/halfopen/halfopen/harness/stage"
+	"github.com/halfopen/halfopen/harness/timing"
+	"github.com/halfopen/halfopen/harness/web"
+	"github.com/halfopen/halfopen/harness/wire"
+	. "github.com/halfopen/halfopen/harness/wire/match"
+)
+
+// pinging is HTTP/2's heartbeat as a client may have it.
+func pinging() web.Ping {
+	return InProfile(
+		web.Ping{After: time.Second, Timeout: time.Second},
+		web.Ping{After: 30 * time.Second, Timeout: 15 * time.Second})
+}
+
+// waitForever lets Go's client ask Go's server, over HTTP/2, for what never comes.
+func waitForever(ctx SpecContext, client, server *Host, ping web.Ping) *Connection {
+	GinkgoHelper()
+	return client.WebClient(ctx, web.Client{Path: "/hold", HTTP2: true, Ping: ping}, server.WebServer(ctx, web.Server{HTTP2: true}))
+}
+
+// pings are frames of the type PING (RFC 9113 4.1 and 6.7), answers among them.
+func pings() Predicate {
+	return Data().That("with a PING", func(s wire.Segment) bool {
+		const head, typeAt, ping = 9, 3, 0x06
+		return len(s.Payload) >= head && s.Payload[typeAt] == ping
+	})
+}
+
+var _ = Story("application", func() {
+	itMeets("notices by HTTP/2's PING, after both of its times together, a server that does not answer", "http2-ping",
+		func(ctx SpecContext, fault Fault, client, server *Host) {
+			ping := pinging()
+			conn := waitForever(ctx, client, server, ping)
+			broken, survivor := conn.Split(ServerBreaks)
+			last := survivor.LastReceived(ctx)
+			struck := fault.Strike(broken, survivor, nil)
+
+			expected := notice{"client connection lost", last, timing.Application(ping.After+ping.Timeout, "PING and its answer")}
+			switch fault {
+			case ProcessKilled:
+				expected = notice{"unexpected EOF", struck, timing.Death()}
+			case HostRebooted:
+				expected = errnoAt(unix.ECONNRESET, last, timing.Application(ping.After, "PING"))
+			}
+			failure := survivor.Program.FailsWithin(ctx, expected.window.Ceiling+Soon)
+
+			Expect(failure.Why).To(Equal(expected.told), "what told the client")
+			Expect(failure.At - expected.from).To(FallIn(expected.window))
+			Observe("mechanism", fmt.Sprintf("HTTP/2 PING: %s + %s", inSeconds(ping.After), inSeconds(ping.Timeout)))
+			Observe("detected_after", failure.At-struck)
+			Observe("told", failure.Why)
+			Observe("window_floor", expected.window.Floor)
+			Observe("window_ceiling", expected.window.Ceiling)
+		}, SpecPriority(4))
+
+	It("keeps a connection on which the server answers each PING, with a request that waits",
+		Claim("application/http2-ping-answered"), SpecPriority(4), func(ctx SpecContext) {
+			ping := pinging()
+			client, server := Pair(ctx)
+			conn := waitForever(ctx, client, server, ping)
+			asked := conn.Client.SeesWithin(ctx, ping.After+Soon, pings().From(client))
+			again := conn.Client.SeesWithin(ctx, ping.After+Soon, pings().From(client).After(asked.At))
+			conn.Client.Sees(ctx, pings().From(server).After(again.At).Delivered())
+
+			Expect(conn.Wire(ctx)).To(ShowInOrder(
+				pings().From(client).Delivered(), pings().From(server).Delivered(),
+				pings().From(client).Delivered(), pings().From(server).Delivered()))
+			Expect(again.At - asked.At).To(FallIn(timing.Application(ping.After, "between two PINGs")))
+			Expect(conn.Client.Program.Failed()).To(BeFalse(), "the request still waits")
+			Expect(conn.Client.State()).To(Equal(socket.Established))
+			Observe("heartbeats", 2)
+			Observe("state", conn.Client.State())
+		})
+})
