@@ -39,7 +39,7 @@ type DetectionRow struct {
 // DetectionCell is what a mechanism made of a fault. Neither part is there where the run has none.
 type DetectionCell struct {
 	After string // "1.63 s", "never", or the verdict where it is no pass
-	Told  string // "ETIMEDOUT"; "closes all the same" where the mechanism does not notice
+	Told  string // what told it, "ETIMEDOUT"; of "never": how long it was watched, or that it closes without having noticed
 }
 
 // ErrNoDetection is Detection's for a run that measured none.
@@ -99,15 +99,19 @@ func observed(fault, name string, results []Result) []any {
 }
 
 func cellOf(fault string, results []Result) DetectionCell {
-	told := spoken(Name, observed(fault, "told", results))
-	for _, name := range []string{"detected_after", "released_after"} {
-		// A spec that failed has observed nothing: what the other family's did is not the whole.
-		if after := observed(fault, name, results); len(after) == len(results) {
-			return DetectionCell{After: spoken(Seconds, after), Told: told}
-		}
+	// A spec that failed has observed nothing: what the other family's has is not the whole.
+	whole := func(name string) (said string, is bool) {
+		values := observed(fault, name, results)
+		return spoken(Seconds, values), len(values) == len(results)
 	}
-	if silent := observed(fault, "undetected_for", results); len(silent) == len(results) {
-		return DetectionCell{After: "never", Told: "watched " + spoken(Seconds, silent)}
+	if after, is := whole("detected_after"); is {
+		return DetectionCell{After: after, Told: spoken(Name, observed(fault, "told", results))}
+	}
+	if after, is := whole("released_after"); is {
+		return DetectionCell{After: "never", Told: "closes after " + after}
+	}
+	if silent, is := whole("undetected_for"); is {
+		return DetectionCell{After: "never", Told: "watched " + silent}
 	}
 	var verdicts []Verdict
 	for _, result := range results {

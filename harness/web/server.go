@@ -22,7 +22,7 @@ func (s *Server) serve() error {
 		Protocols:   protocols(s.HTTP2),
 		HTTP2:       s.Ping.config(),
 	}
-	tell(Listening, "")
+	tell(Listening, listener.Addr().String())
 	return server.Serve(listener)
 }
 

@@ -45,7 +45,7 @@ type Happening string
 
 // The happenings.
 const (
-	Listening Happening = "listening" // the server can be connected to
+	Listening Happening = "listening" // the server can be connected to; Text is where
 	Requested Happening = "requested" // a request has arrived; Text is its path
 	Responded Happening = "responded" // the server's handler has returned, or the client has read a response; Text is it
 	Failed    Happening = "failed"    // the client's request has failed; Text is Go's error

@@ -35,7 +35,6 @@ func itMeets(text, mechanism string, body func(ctx SpecContext, fault Fault, cli
 const (
 	endOfFile = "end of file"
 	late      = "no answer"
-	ownTimer  = "closes all the same"
 )
 
 // word is what an application was told.

@@ -51,7 +51,6 @@ func meetIdleServer(ctx context.Context, mechanism string, fault Fault, client *
 	}
 	Expect(end.At - asked).To(FallIn(idle))
 	Observe("released_after", end.At-struck)
-	Observe("told", ownTimer)
 }
 
 var _ = Story("application", func() {
