@@ -152,7 +152,8 @@ var _ = Story("application", func() {
 			answer := conn.Client.SeesWithin(ctx, working+Soon, Either(Data(), FIN(), RST()).From(conn.Server))
 			fin := conn.Client.SeesWithin(ctx, idle+Soon, Either(FIN(), RST()).From(conn.Server))
 
-			Expect(conn.Wire(ctx).Since(asked)).To(ShowInOrder(Data().From(conn.Client), Data().From(conn.Server), FIN().From(conn.Server)))
+			Expect(conn.Wire(ctx).Since(asked)).To(ShowInOrder(
+				Data().From(conn.Client), Data().From(conn.Server), FIN().From(conn.Server).Delivered()))
 			Expect(answer.At - asked).To(FallIn(timing.Application(working, "the handler")))
 			Expect(fin.At - answer.At).To(FallIn(timing.Application(idle, "IdleTimeout")))
 			Observe("idle_closed_after", fin.At-asked)
@@ -168,7 +169,8 @@ var _ = Story("application", func() {
 
 			fin := conn.Client.SeesWithin(ctx, idle+Soon, Either(FIN(), RST()).From(client))
 			Expect(fin.At - answer.DeliveredAt).To(FallIn(timing.Application(idle, "IdleConnTimeout")))
-			Expect(conn.Wire(ctx)).To(ShowInOrder(Data().From(client), Data().From(server), FIN().From(client), FIN().From(server)))
+			Expect(conn.Wire(ctx)).To(ShowInOrder(
+				Data().From(client), Data().From(server), FIN().From(client).Delivered(), FIN().From(server)))
 			Expect(conn.Wire(ctx)).To(ShowNone(RST()))
 			Observe("idle_closed_after", fin.At-answer.DeliveredAt)
 		})

@@ -40,6 +40,7 @@ var _ = Story("application", func() {
 			last := sent[len(sent)-1]
 			Expect(last.At-asked).To(BeNumerically(">", keepalive), "the response lasts longer than keepalive_timeout")
 			Expect(fin.At - last.At).To(FallIn(timing.Application(keepalive, "keepalive_timeout")))
+			conn.Client.Reaches(ctx, socket.CloseWait)
 			Expect(conn.Wire(ctx)).To(ShowNone(RST()))
 			Observe("idle_closed_after", fin.At-asked)
 			Observe("silent_for", fin.At-last.At)
@@ -67,6 +68,9 @@ var _ = Story("application", func() {
 				Expect(fin).To(WithTransform(FIN().Empty().Matches, BeTrue()), "a FIN without a response")
 				Expect(fin.At - connected.At).To(FallIn(timing.Application(patience, "client_header_timeout")))
 				conn.Server.Program.SaysWithin(ctx, Soon, "client timed out")
+				if !each.dies {
+					Expect(conn.Client.Read(ctx)).To(ReachEOF())
+				}
 				Observe("expired_after", fin.At-connected.At)
 			})
 	}
