@@ -13,6 +13,7 @@ import (
 	"github.com/halfopen/halfopen/harness/socket"
 	. "github.com/halfopen/halfopen/harness/stage"
 	"github.com/halfopen/halfopen/harness/timing"
+	. "github.com/halfopen/halfopen/harness/wire/match"
 )
 
 // The specs of this and the next two files are the table of detection: a mechanism each, and a case for
@@ -57,9 +58,20 @@ type notice struct {
 	window timing.Window
 }
 
-// errnoAt is notice of an errno.
-func errnoAt(errno unix.Errno, from time.Duration, window timing.Window) notice {
-	return notice{unix.ErrnoName(errno), from, window}
+// timedOut is the notice of a timeout of the kernel's.
+func timedOut(from time.Duration, window timing.Window) notice {
+	return notice{unix.ErrnoName(unix.ETIMEDOUT), from, window}
+}
+
+// drawnReset is the notice of the RST that a rebooted host answers with: it follows the first segment of the
+// survivor's that reaches the host, which must be of the kind that the mechanism sends.
+func drawnReset(ctx context.Context, survivor *End, struck time.Duration, kind Predicate) notice {
+	GinkgoHelper()
+	since := survivor.Wire(ctx).Since(struck)
+	reached := AnySegment().From(survivor).Delivered().In(since)
+	Expect(reached).To(HaveLen(1), "segments that have reached the host: the first ends the connection")
+	Expect(since).To(ShowInOrder(kind.Delivered(), RST().Delivered()))
+	return notice{unix.ErrnoName(unix.ECONNRESET), reached[0].DeliveredAt, timing.Application(0, "the RST that a segment draws")}
 }
 
 // atOnce is the notice of a death by the FIN that the dead process's kernel sends.
@@ -68,21 +80,24 @@ func atOnce(struck time.Duration) notice { return notice{endOfFile, struck, timi
 // expectNoticed waits for what the application is told of a fault, which struck at a moment.
 func expectNoticed(ctx context.Context, mechanism string, struck time.Duration, waiting *Reading, expected notice) {
 	GinkgoHelper()
-	patience := expected.from - struck + expected.window.Ceiling + Soon
-	outcome := waiting.Within(ctx, patience)
-	Expect(word(outcome)).To(Equal(expected.told), "what told the survivor")
-	Expect(outcome.At - expected.from).To(FallIn(expected.window))
-	Observe("mechanism", mechanism)
-	Observe("detected_after", outcome.At-struck)
-	Observe("told", expected.told)
-	Observe("window_floor", expected.window.Floor)
-	Observe("window_ceiling", expected.window.Ceiling)
+	outcome := waiting.Within(ctx, expected.from-struck+expected.window.Ceiling+Soon)
+	judge(mechanism, struck, word(outcome), outcome.At, expected)
 }
 
-// expectUnnoticed lets half as much time again go by as would have been enough.
+// judge holds what the application was told, and when, against what it must have been.
+func judge(mechanism string, struck time.Duration, told string, at time.Duration, expected notice) {
+	GinkgoHelper()
+	Expect(told).To(Equal(expected.told), "what told the survivor")
+	Expect(at - expected.from).To(FallIn(expected.window))
+	Observe("mechanism", mechanism)
+	Observe("detected_after", at-struck)
+	Observe("told", told)
+}
+
+// expectUnnoticed lets a quarter more time go by than would have been enough.
 func expectUnnoticed(ctx context.Context, mechanism string, waiting *Reading, survivor *End, enough time.Duration) {
 	GinkgoHelper()
-	silence := enough * 3 / 2
+	silence := enough * 5 / 4
 	Elapse(ctx, silence)
 	Expect(waiting.Blocked(ctx)).To(BeTrue(), "the application still waits")
 	Expect(survivor.State()).To(Equal(socket.Established))

@@ -6,7 +6,6 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	"golang.org/x/sys/unix"
 
 	"github.com/halfopen/halfopen/harness/socket"
 	. "github.com/halfopen/halfopen/harness/stage"
@@ -39,16 +38,18 @@ var _ = Story("application", func() {
 			last := answered(ctx, survivor, broken, beat, 1)
 			struck := fault.Strike(broken, survivor, nil)
 
-			switch fault {
-			case ProcessKilled:
-				expectNoticed(ctx, mechanism, struck, beating, atOnce(struck))
-			case HostRebooted:
-				expectNoticed(ctx, mechanism, struck, beating,
-					errnoAt(unix.ECONNRESET, last, timing.Application(beat.Every, "the next heartbeat")))
-			default:
-				expectNoticed(ctx, mechanism, struck, beating,
-					notice{late, last, timing.Application(beat.Every+beat.Most, "the next heartbeat's answer")})
+			outcome := beating.Within(ctx, beat.Every+beat.Most+Soon)
+
+			expected := atOnce(struck)
+			if fault != ProcessKilled {
+				asked := Data().From(survivor).After(last).In(survivor.Wire(ctx))[0]
+				Expect(asked.At - last).To(FallIn(timing.Application(beat.Every, "the next heartbeat")))
+				expected = notice{late, asked.At, timing.Application(beat.Most, "its answer")}
 			}
+			if fault == HostRebooted {
+				expected = drawnReset(ctx, survivor, struck, Either(Data(), Retransmission()).From(survivor).Carrying("heartbeat 2"))
+			}
+			judge(mechanism, struck, word(outcome), outcome.At, expected)
 		}, SpecPriority(4))
 
 	It("keeps a connection whose other process answers",
@@ -84,7 +85,9 @@ var _ = Story("application", func() {
 
 			outcome := beating.Within(ctx, beat.Every+beat.Most+Soon)
 			Expect(word(outcome)).To(Equal(late))
-			Expect(outcome.At - last).To(FallIn(timing.Application(beat.Every+beat.Most, "the next heartbeat's answer")))
+			asked := Data().From(survivor).After(last).In(survivor.Wire(ctx))[0]
+			Expect(asked.At - last).To(FallIn(timing.Application(beat.Every, "the next heartbeat")))
+			Expect(outcome.At - asked.At).To(FallIn(timing.Application(beat.Most, "its answer")))
 			since := survivor.Wire(ctx).Since(at)
 			probes := KeepaliveProbe().From(survivor).Delivered().In(since)
 			Expect(probes).ToNot(BeEmpty(), "keepalive asked too")

@@ -11,6 +11,7 @@ import (
 	. "github.com/halfopen/halfopen/harness/stage"
 	"github.com/halfopen/halfopen/harness/timing"
 	"github.com/halfopen/halfopen/harness/web"
+	"github.com/halfopen/halfopen/harness/wire"
 	. "github.com/halfopen/halfopen/harness/wire/match"
 )
 
@@ -25,19 +26,31 @@ func nginxIdle() (set Nginx, idle time.Duration) {
 // request is a request of HTTP/1.1 without a body.
 func request(path string) string { return "GET " + path + " HTTP/1.1\r\nHost: lab\r\n\r\n" }
 
-// isAnswered lets the client make a request and read its answer, and returns when it asked.
-func isAnswered(ctx context.Context, client *End) (asked time.Duration) {
+// exchange is a request and its response.
+type exchange struct{ asked, answered time.Duration }
+
+// isAnswered lets the client make a request and read its response.
+func isAnswered(ctx context.Context, client *End) exchange {
 	GinkgoHelper()
-	asked = client.Write(ctx, request("/hello"))
+	asked := client.Write(ctx, request("/hello"))
 	Expect(client.Read(ctx).Data).To(HaveSuffix("hello"), "the response")
-	return asked
+	response := client.Sees(ctx, Data().After(asked).That("from the server", func(s wire.Segment) bool { return s.From != client.Name() }))
+	return exchange{asked, response.At}
+}
+
+// expectEnd expects the server's end of the connection in its time after the exchange. It counts from a
+// moment between the request and the response.
+func (e exchange) expectEnd(end wire.Segment, idle timing.Window) {
+	GinkgoHelper()
+	Expect(end.At - e.asked).To(FallIn(idle.Plus(e.answered - e.asked)))
 }
 
 // meetIdleServer lets a fault strike a client that has been answered and keeps its connection.
 func meetIdleServer(ctx context.Context, mechanism string, fault Fault, client *Process, server *Program, idle timing.Window) {
 	GinkgoHelper()
 	broken, survivor := client.ConnectTo(ctx, server).Split(ClientBreaks)
-	asked := isAnswered(ctx, broken)
+	last := isAnswered(ctx, broken)
+	survivor.Acknowledged(ctx) // or the FIN would wait behind what is in flight
 	struck := fault.Strike(broken, survivor, nil)
 
 	end := survivor.SeesWithin(ctx, idle.Ceiling+Soon, Either(FIN(), RST()).From(survivor))
@@ -49,7 +62,7 @@ func meetIdleServer(ctx context.Context, mechanism string, fault Fault, client *
 		Observe("told", endOfFile)
 		return
 	}
-	Expect(end.At - asked).To(FallIn(idle))
+	last.expectEnd(end, idle)
 	Observe("released_after", end.At-struck)
 }
 
@@ -74,18 +87,17 @@ var _ = Story("application", func() {
 		conn := client.ConnectTo(ctx, server)
 		first := isAnswered(ctx, conn.Client)
 		Elapse(ctx, idle.Floor/2)
-		asked := isAnswered(ctx, conn.Client)
+		last := isAnswered(ctx, conn.Client)
 		reading := conn.Client.StartRead()
 
 		fin := conn.Server.SeesWithin(ctx, idle.Ceiling+Soon, Either(FIN(), RST()).From(conn.Server))
-		Expect(fin.At - asked).To(FallIn(idle))
+		last.expectEnd(fin, idle)
 		Expect(reading.Within(ctx, Soon)).To(ReachEOF())
 		Expect(conn.Client.State()).To(Equal(socket.CloseWait))
 		Expect(conn.Wire(ctx)).To(ShowTimes(1, FIN().From(conn.Server).Delivered()))
 		Expect(conn.Wire(ctx)).To(ShowNone(RST()))
-		Observe("idle_closed_after", fin.At-asked)
-		Observe("silent_for", fin.At-asked)
-		Observe("closed_after", fin.At-first)
+		Observe("idle_closed_after", fin.At-last.asked)
+		Observe("closed_after", fin.At-first.asked)
 		Observe("window_floor", idle.Floor)
 		Observe("window_ceiling", idle.Ceiling)
 	}
@@ -114,9 +126,9 @@ var _ = Story("application", func() {
 	healthy := func(ctx SpecContext, client *Process, server *Program, idle timing.Window) {
 		GinkgoHelper()
 		conn := client.ConnectTo(ctx, server)
-		asked := isAnswered(ctx, conn.Client)
+		last := isAnswered(ctx, conn.Client)
 		fin := conn.Server.SeesWithin(ctx, idle.Ceiling+Soon, FIN().From(conn.Server))
-		Expect(fin.At - asked).To(FallIn(idle))
+		last.expectEnd(fin, idle)
 		Expect(conn.Client.Read(ctx)).To(ReachEOF())
 		conn.Client.Sees(ctx, ACK().From(conn.Client).After(fin.At).Delivered())
 		written := conn.Client.Write(ctx, request("/hello")) // as one does that was about to ask when the FIN came
@@ -124,7 +136,7 @@ var _ = Story("application", func() {
 		Expect(conn.Wire(ctx).Since(fin.At)).To(ShowInOrder(
 			FIN().From(conn.Server).Delivered(), ACK().From(conn.Client).Delivered(),
 			Data().From(conn.Client).Delivered(), RST().From(conn.Server).Delivered()))
-		Observe("idle_closed_after", fin.At-asked)
+		Observe("idle_closed_after", fin.At-last.asked)
 		Observe("rst_after", reset.At-written)
 	}
 
@@ -168,9 +180,10 @@ var _ = Story("application", func() {
 			answer := conn.Client.Sees(ctx, Data().From(server).Delivered())
 
 			fin := conn.Client.SeesWithin(ctx, idle+Soon, Either(FIN(), RST()).From(client))
+			conn.Client.Sees(ctx, FIN().From(server).Delivered())
 			Expect(fin.At - answer.DeliveredAt).To(FallIn(timing.Application(idle, "IdleConnTimeout")))
 			Expect(conn.Wire(ctx)).To(ShowInOrder(
-				Data().From(client), Data().From(server), FIN().From(client).Delivered(), FIN().From(server)))
+				Data().From(client), Data().From(server), FIN().From(client).Delivered(), FIN().From(server).Delivered()))
 			Expect(conn.Wire(ctx)).To(ShowNone(RST()))
 			Observe("idle_closed_after", fin.At-answer.DeliveredAt)
 		})

@@ -6,10 +6,10 @@ import (
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
-	"golang.org/x/sys/unix"
 
 	. "github.com/halfopen/halfopen/harness/stage"
 	"github.com/halfopen/halfopen/harness/timing"
+	. "github.com/halfopen/halfopen/harness/wire/match"
 )
 
 // What the kernel notices by itself, or because an application has asked it to.
@@ -78,20 +78,10 @@ func meetWithData(ctx context.Context, mechanism string, fault Fault, broken, su
 		survivor.Acknowledged(ctx) // by the frozen process's kernel, so nothing is in flight any more
 		expectUnnoticed(ctx, mechanism, reading, survivor, abort.Ceiling)
 	case HostRebooted:
-		expectNoticed(ctx, mechanism, struck, reading, errnoAt(unix.ECONNRESET, written, nextCopies(model)))
+		outcome := reading.Within(ctx, abort.Ceiling)
+		judge(mechanism, struck, word(outcome), outcome.At, drawnReset(ctx, survivor, struck, Retransmission().From(survivor)))
 	default:
-		expectNoticed(ctx, mechanism, struck, reading, errnoAt(unix.ETIMEDOUT, written, abort))
-	}
-}
-
-// nextCopies is when one of the first two retransmissions reaches a host that was back at once: on a
-// busy machine it is not always back for the first.
-func nextCopies(model timing.Retransmission) timing.Window {
-	intervals := model.Intervals()
-	return timing.Window{
-		Floor:   intervals[0].Floor,
-		Ceiling: intervals[0].Ceiling + intervals[1].Ceiling,
-		Source:  "a retransmission meets a host without the connection",
+		expectNoticed(ctx, mechanism, struck, reading, timedOut(written, abort))
 	}
 }
 
@@ -109,8 +99,9 @@ func meetIdle(ctx context.Context, mechanism string, fault Fault, broken, surviv
 	case ProcessFrozen:
 		expectUnnoticed(ctx, mechanism, reading, survivor, model.Detection().Ceiling)
 	case HostRebooted:
-		expectNoticed(ctx, mechanism, struck, reading, errnoAt(unix.ECONNRESET, asked, model.Probes()[0]))
+		outcome := reading.Within(ctx, model.Detection().Ceiling)
+		judge(mechanism, struck, word(outcome), outcome.At, drawnReset(ctx, survivor, struck, KeepaliveProbe().From(survivor)))
 	default:
-		expectNoticed(ctx, mechanism, struck, reading, errnoAt(unix.ETIMEDOUT, asked, model.Detection()))
+		expectNoticed(ctx, mechanism, struck, reading, timedOut(asked, model.Detection()))
 	}
 }

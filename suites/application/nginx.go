@@ -43,7 +43,6 @@ var _ = Story("application", func() {
 			conn.Client.Reaches(ctx, socket.CloseWait)
 			Expect(conn.Wire(ctx)).To(ShowNone(RST()))
 			Observe("idle_closed_after", fin.At-asked)
-			Observe("silent_for", fin.At-last.At)
 		})
 
 	for _, each := range []struct {
