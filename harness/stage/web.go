@@ -41,10 +41,11 @@ func (h *Host) WebClient(ctx context.Context, client web.Client, server *Program
 	return h.scene.between(ctx, started.newEnd(server.address), server.newEnd(started.address))
 }
 
-// Responded waits, within Soon, until Go's web client has read its response.
-func (p *Program) Responded(ctx context.Context) {
+// Responded waits, within Soon, until Go's web client has read its response, and returns when that was.
+func (p *Program) Responded(ctx context.Context) (at time.Duration) {
 	GinkgoHelper()
-	p.awaits(ctx, Soon, "that it has a response", happened(web.Responded, ""))
+	event, _ := web.Read(p.awaits(ctx, Soon, "that it has a response", happened(web.Responded, "")))
+	return event.At
 }
 
 // Failure is how a request of Go's web client failed.

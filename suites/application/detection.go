@@ -16,8 +16,8 @@ import (
 	. "github.com/halfopen/halfopen/harness/wire/match"
 )
 
-// The specs of this and the next two files are the table of detection: a mechanism each, and a case for
-// each fault. `halfopen detection` prints it from what they observe.
+// What itMeets writes, here and in the other files, is the table of detection: a mechanism each, and a case
+// for each fault. `halfopen detection` prints it from what these specs observe.
 
 // itMeets is a spec for each fault that a mechanism meets.
 func itMeets(text, mechanism string, body func(ctx SpecContext, fault Fault, client, server *Host), decorators ...any) {

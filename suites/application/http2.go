@@ -77,14 +77,14 @@ var _ = Story("application", func() {
 			ping := pinging()
 			client, server := Pair(ctx)
 			conn := waitForever(ctx, client, server, ping)
-			asked := conn.Client.SeesWithin(ctx, ping.After+Soon, pings().From(client))
-			again := conn.Client.SeesWithin(ctx, ping.After+Soon, pings().From(client).After(asked.At))
+			answer := conn.Client.SeesWithin(ctx, ping.After+Soon, pings().From(server).Delivered())
+			again := conn.Client.SeesWithin(ctx, ping.After+Soon, pings().From(client).After(answer.At))
 			conn.Client.Sees(ctx, pings().From(server).After(again.At).Delivered())
 
 			Expect(conn.Wire(ctx)).To(ShowInOrder(
 				pings().From(client).Delivered(), pings().From(server).Delivered(),
 				pings().From(client).Delivered(), pings().From(server).Delivered()))
-			Expect(again.At - asked.At).To(FallIn(timing.Application(ping.After, "between two PINGs")))
+			Expect(again.At - answer.DeliveredAt).To(FallIn(timing.Application(ping.After, "from an answer to the next PING")))
 			Expect(conn.Client.Program.Failed()).To(BeFalse(), "the request still waits")
 			Expect(conn.Client.State()).To(Equal(socket.Established))
 			Observe("heartbeats", 2)

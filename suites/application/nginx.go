@@ -78,8 +78,8 @@ var _ = Story("application", func() {
 		Claim("application/nginx-answers-the-dead"), SpecPriority(4), func(ctx SpecContext) {
 			client, server := Pair(ctx)
 			server.PinNeighbour(client)
-			set, keepalive, rate := slowness()
-			nginx := server.Nginx(ctx, set)
+			_, keepalive, rate := slowness()
+			nginx := server.Nginx(ctx, Nginx{}) // which keeps the connection for long enough to be looked at
 			conn := client.StartProcess().ConnectTo(ctx, nginx)
 			conn.Client.Write(ctx, slowly(rate))
 			conn.Client.Read(ctx) // the beginning
