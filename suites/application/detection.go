@@ -13,6 +13,7 @@ import (
 	"github.com/halfopen/halfopen/harness/socket"
 	. "github.com/halfopen/halfopen/harness/stage"
 	"github.com/halfopen/halfopen/harness/timing"
+	"github.com/halfopen/halfopen/harness/wire"
 	. "github.com/halfopen/halfopen/harness/wire/match"
 )
 
@@ -92,6 +93,21 @@ func judge(mechanism string, struck time.Duration, told string, at time.Duration
 	Observe("mechanism", mechanism)
 	Observe("detected_after", at-struck)
 	Observe("told", told)
+}
+
+// first is the first segment of an end's connection that the predicate describes, last the last; there must be one.
+func first(ctx context.Context, end *End, described Predicate) wire.Segment {
+	GinkgoHelper()
+	found := described.In(end.Wire(ctx))
+	Expect(found).NotTo(BeEmpty(), described.String())
+	return found[0]
+}
+
+func last(ctx context.Context, end *End, described Predicate) wire.Segment {
+	GinkgoHelper()
+	found := described.In(end.Wire(ctx))
+	Expect(found).NotTo(BeEmpty(), described.String())
+	return found[len(found)-1]
 }
 
 // expectUnnoticed lets a quarter more time go by than would have been enough.

@@ -35,15 +35,15 @@ var _ = Story("application", func() {
 			broken, survivor := Connect(ctx, client, server).Split(ClientBreaks)
 			broken.AnswerHeartbeats()
 			beating := survivor.StartHeartbeat(beat)
-			last := answered(ctx, survivor, broken, beat, 1)
+			answer := answered(ctx, survivor, broken, beat, 1)
 			struck := fault.Strike(broken, survivor, nil)
 
 			outcome := beating.Within(ctx, beat.Every+beat.Most+Soon)
 
 			expected := atOnce(struck)
 			if fault != ProcessKilled {
-				asked := Data().From(survivor).After(last).In(survivor.Wire(ctx))[0]
-				Expect(asked.At - last).To(FallIn(timing.Application(beat.Every, "the next heartbeat")))
+				asked := first(ctx, survivor, Data().From(survivor).After(answer))
+				Expect(asked.At - answer).To(FallIn(timing.Application(beat.Every, "the next heartbeat")))
 				expected = notice{late, asked.At, timing.Application(beat.Most, "its answer")}
 			}
 			if fault == HostRebooted {
@@ -59,14 +59,14 @@ var _ = Story("application", func() {
 			conn := Connect(ctx, client, server)
 			conn.Client.AnswerHeartbeats()
 			beating := conn.Server.StartHeartbeat(beat)
-			first := answered(ctx, conn.Server, conn.Client, beat, 1)
+			answer := answered(ctx, conn.Server, conn.Client, beat, 1)
 			answered(ctx, conn.Server, conn.Client, beat, 3)
 
 			Expect(beating.Blocked(ctx)).To(BeTrue(), "the heartbeat goes on")
 			asked := Data().From(server).Carrying("heartbeat ").In(conn.Wire(ctx))
 			Expect(asked).To(HaveLen(3))
 			Expect(conn.Wire(ctx)).To(ShowTimes(3, Data().From(client).Carrying("alive ")))
-			Expect(asked[1].At - first).To(FallIn(timing.Application(beat.Every, "from an answer to the next heartbeat")))
+			Expect(asked[1].At - answer).To(FallIn(timing.Application(beat.Every, "from an answer to the next heartbeat")))
 			Expect(conn.Server.State()).To(Equal(socket.Established))
 			Observe("heartbeats", 3)
 			Observe("state", conn.Server.State())
@@ -81,13 +81,13 @@ var _ = Story("application", func() {
 			survivor.KeepAlive(ctx)
 			frozen.AnswerHeartbeats()
 			beating := survivor.StartHeartbeat(beat)
-			last := answered(ctx, survivor, frozen, beat, 1)
+			answer := answered(ctx, survivor, frozen, beat, 1)
 			at := frozen.Freeze()
 
 			outcome := beating.Within(ctx, beat.Every+beat.Most+Soon)
 			Expect(word(outcome)).To(Equal(late))
-			asked := Data().From(survivor).After(last).In(survivor.Wire(ctx))[0]
-			Expect(asked.At - last).To(FallIn(timing.Application(beat.Every, "the next heartbeat")))
+			asked := first(ctx, survivor, Data().From(survivor).After(answer))
+			Expect(asked.At - answer).To(FallIn(timing.Application(beat.Every, "the next heartbeat")))
 			Expect(outcome.At - asked.At).To(FallIn(timing.Application(beat.Most, "its answer")))
 			since := survivor.Wire(ctx).Since(at)
 			probes := KeepaliveProbe().From(survivor).Delivered().In(since)

@@ -59,12 +59,11 @@ var _ = Story("application", func() {
 			if fault != ProcessKilled {
 				// It counts from the last frame, and an acknowledgement without one may come later. The PING's
 				// own time begins before the PING is written, so that a late one makes the whole no longer.
-				frames := Data().From(broken).Delivered().In(survivor.Wire(ctx))
-				last := frames[len(frames)-1].DeliveredAt
-				asked := pings().From(survivor).In(survivor.Wire(ctx))[0]
-				Expect(asked.At - last).To(FallIn(timing.Application(ping.After, "PING")))
+				frame := last(ctx, survivor, Data().From(broken).Delivered()).DeliveredAt
+				asked := first(ctx, survivor, pings().From(survivor))
+				Expect(asked.At - frame).To(FallIn(timing.Application(ping.After, "PING")))
 				both := timing.Application(ping.After+ping.Timeout, "PING and its answer")
-				expected = notice{"client connection lost", last, both.Plus(max(asked.At-last-ping.After, 0))}
+				expected = notice{"client connection lost", frame, both.Plus(max(asked.At-frame-ping.After, 0))}
 			}
 			if fault == HostRebooted {
 				expected = drawnReset(ctx, survivor, struck, Either(pings(), Retransmission()).From(survivor))

@@ -36,10 +36,9 @@ var _ = Story("application", func() {
 			nginx.SaysWithin(ctx, 2*keepalive+Soon, finished)
 
 			fin := conn.Server.SeesWithin(ctx, keepalive+Soon, Either(FIN(), RST()).From(server))
-			sent := Data().From(server).Before(fin.At).In(conn.Wire(ctx))
-			last := sent[len(sent)-1]
-			Expect(last.At-asked).To(BeNumerically(">", keepalive), "the response lasts longer than keepalive_timeout")
-			Expect(fin.At - last.At).To(FallIn(timing.Application(keepalive, "keepalive_timeout")))
+			end := last(ctx, conn.Server, Data().From(server).Before(fin.At))
+			Expect(end.At-asked).To(BeNumerically(">", keepalive), "the response lasts longer than keepalive_timeout")
+			Expect(fin.At - end.At).To(FallIn(timing.Application(keepalive, "keepalive_timeout")))
 			conn.Client.Reaches(ctx, socket.CloseWait)
 			Expect(conn.Wire(ctx)).To(ShowNone(RST()))
 			Observe("idle_closed_after", fin.At-asked)
