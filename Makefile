@@ -8,10 +8,14 @@ GO ?= go
 test: setup check build
 	$(GO) test -count=1 -timeout 20m ./...
 
-# What the tests of guests need and only root can install. Without it they say that they are skipped.
+# What the tests of guests and the claims about nginx need and only root can install. Without the one
+# the tests say that they are skipped, without the other the claims are unsupported.
 setup:
-	@if ! command -v qemu-system-x86_64 >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		apt-get update -qq && apt-get install -y -qq --no-install-recommends qemu-system-x86 >/dev/null; fi
+	@wanted=; \
+	command -v qemu-system-x86_64 >/dev/null || wanted="$$wanted qemu-system-x86"; \
+	PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || wanted="$$wanted nginx-light"; \
+	if [ -n "$$wanted" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends $$wanted >/dev/null; fi
 
 check:
 	@unformatted=$$($$($(GO) env GOROOT)/bin/gofmt -l harness suites fixtures); if [ -n "$$unformatted" ]; then echo "gofmt would change: $$unformatted"; exit 1; fi

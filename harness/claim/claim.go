@@ -18,6 +18,7 @@ type Claim struct {
 	Seed     string        // section of the seed article, or "missing"
 	Since    string        // release that brought Feature, major.minor; empty if every release has it
 	Feature  string        // what a kernel must have, or the claim is unsupported; empty if nothing
+	Program  string        // what must be installed, or specs are unsupported, and comes along into a guest: "nginx"
 	Profile  string        // the only profile it is run in; empty if every
 	Expects  []Expectation // what the releases do that the text leaves open, the oldest first; empty if all do the same
 	Sabotage []string      // at least one name of Catalogue.Sabotages

@@ -38,6 +38,7 @@ type claimEntry struct {
 	Seed     string   `yaml:"seed"`
 	Since    string   `yaml:"since"`
 	Feature  string   `yaml:"feature"`
+	Program  string   `yaml:"program"`
 	Profile  string   `yaml:"profile"`
 	Sabotage []string `yaml:"sabotage"`
 
@@ -90,7 +91,7 @@ func Parse(name string, data []byte) (*Catalogue, error) {
 			loaded := Claim{
 				ID: entry.ID, Text: entry.Claim, Level: entry.Level, Story: story.Name,
 				Sources: entry.Sources, Departs: entry.Departs, Seed: entry.Seed, Since: entry.Since, Feature: entry.Feature,
-				Profile: entry.Profile, Sabotage: entry.Sabotage,
+				Program: entry.Program, Profile: entry.Profile, Sabotage: entry.Sabotage,
 			}
 			for _, e := range entry.Expects {
 				loaded.Expects = append(loaded.Expects, Expectation(e))

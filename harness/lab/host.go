@@ -35,6 +35,7 @@ type Host struct {
 	link      netlink.Link // eth0, inside
 	port      netlink.Link // the switch's end of the cable
 	processes []*process.Process
+	programs  []*process.Program
 }
 
 // Name is the host's name and its port's.
@@ -246,6 +247,9 @@ func (h *Host) shutDown() error {
 	for _, p := range h.processes {
 		errs = append(errs, p.Stop())
 	}
+	for _, p := range h.programs {
+		errs = append(errs, p.Stop())
+	}
 	if h.diag != nil {
 		// An orphan that waits for an acknowledgement holds its namespace until tcp_orphan_retries
 		// is through, a minute and more: end it now.
@@ -256,7 +260,7 @@ func (h *Host) shutDown() error {
 		h.rtnl.Close()
 	}
 	errs = append(errs, h.ns.close())
-	h.ns, h.rtnl, h.diag, h.link, h.port, h.processes = nil, nil, nil, nil, nil, nil
+	h.ns, h.rtnl, h.diag, h.link, h.port, h.processes, h.programs = nil, nil, nil, nil, nil, nil, nil
 	return errors.Join(errs...)
 }
 

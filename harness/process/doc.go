@@ -16,6 +16,12 @@
 // nothing with it, and outlives its parent's death. It ends with Holder.Exit, Holder.Kill,
 // Process.Stop, or when the spec's own process ends in any way.
 //
+// A program is a process that was written for something else: another executable, or this one in the
+// role of another package. It is killed and frozen like a process and heard on its stdout and stderr,
+// and cannot be told anything.
+//
+// A heartbeat is a line that one process sends and the other must answer in time.
+//
 // # Results and errors
 //
 // What the kernel says to the application is a Result: bytes, EOF or an errno. An error is a

@@ -65,7 +65,8 @@ func Start(opts Options) (*Process, error) {
 		holders: map[*Holder]struct{}{},
 		dead:    make(chan struct{}),
 	}
-	if err := p.spawn(); err != nil {
+	self := command{path: executable, argv: []string{"halfopen: " + opts.Name}, env: environment(roleProcess), output: -1}
+	if err := p.spawn(self); err != nil {
 		return nil, fmt.Errorf("start process %q: %w", opts.Name, err)
 	}
 	p.sending <- struct{}{}
@@ -73,7 +74,15 @@ func Start(opts Options) (*Process, error) {
 	return p, nil
 }
 
-func (p *Process) spawn() error {
+// command is what to execute.
+type command struct {
+	path      string
+	argv, env []string
+	dir       string // empty: the caller's
+	output    int    // a descriptor for stdout and stderr; -1: stderr is kept for error messages
+}
+
+func (p *Process) spawn(run command) error {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return fmt.Errorf("make the control channel: %w", err)
@@ -96,9 +105,14 @@ func (p *Process) spawn() error {
 	}
 	defer null.Close()
 
-	p.pid, err = syscall.ForkExec(executable, []string{"halfopen: " + p.name}, &syscall.ProcAttr{
-		Env:   environment(roleProcess),
-		Files: []uintptr{null.Fd(), null.Fd(), uintptr(memory), uintptr(pair[1])},
+	stdout, stderr := null.Fd(), uintptr(memory)
+	if run.output >= 0 {
+		stdout, stderr = uintptr(run.output), uintptr(run.output)
+	}
+	p.pid, err = syscall.ForkExec(run.path, run.argv, &syscall.ProcAttr{
+		Env:   run.env,
+		Dir:   run.dir,
+		Files: []uintptr{null.Fd(), stdout, stderr, uintptr(pair[1])},
 		Sys: &syscall.SysProcAttr{
 			Pdeathsig: syscall.SIGKILL,
 			Setpgid:   true, // a terminal's Ctrl-C goes to the foreground group only
@@ -107,7 +121,7 @@ func (p *Process) spawn() error {
 	if err != nil {
 		p.control.Close()
 		p.stderr.Close()
-		return fmt.Errorf("execute %s: %w", executable, err)
+		return fmt.Errorf("execute %s: %w", run.path, err)
 	}
 	return nil
 }

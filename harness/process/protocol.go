@@ -27,6 +27,8 @@ const (
 	opClose   = "close"
 	opShare   = "share" // fork a holder; the leash travels as SCM_RIGHTS; answers PID
 	opDie     = "die"   // answers, then dies by Manner
+	opBeat    = "beat"  // heartbeats: a line each Every, whose answer must come within Most
+	opEcho    = "echo"  // answers heartbeats until the connection ends
 )
 
 // option is an Option on the control channel.
@@ -49,6 +51,8 @@ type request struct {
 	Value   int            `json:"value,omitempty"`
 	Events  uint32         `json:"events,omitempty"`
 	Manner  Manner         `json:"manner,omitempty"`
+	Every   time.Duration  `json:"every,omitempty"`
+	Most    time.Duration  `json:"most,omitempty"`
 }
 
 type answer struct {
@@ -65,12 +69,13 @@ type answer struct {
 	Call   string         `json:"call,omitempty"` // the system call that Errno is from
 	Errno  unix.Errno     `json:"errno,omitempty"`
 	At     time.Duration  `json:"at"`
+	Late   bool           `json:"late,omitempty"`   // a heartbeat had no answer in time
 	Closed bool           `json:"closed,omitempty"` // the socket was closed meanwhile
 	Fault  string         `json:"fault,omitempty"`  // the tool failed in the process
 }
 
 func (a answer) result() Result {
-	return Result{N: a.N, Data: a.Data, EOF: a.EOF, Errno: a.Errno, Events: a.Events, At: a.At}
+	return Result{N: a.N, Data: a.Data, EOF: a.EOF, Errno: a.Errno, Events: a.Events, Late: a.Late, At: a.At}
 }
 
 // maxFrame bounds a frame, so that a stray byte is not taken for a length of gigabytes.

@@ -47,6 +47,7 @@ type Result struct {
 	EOF    bool          // read(2) returned 0: the peer has closed its direction
 	Errno  unix.Errno    // 0 for none
 	Events uint32        // EPOLLIN and friends, of StartAwait only
+	Late   bool          // a heartbeat had no answer in time, of StartHeartbeat only
 	At     time.Duration // monotonic time right after the call returned in the process
 }
 
@@ -57,6 +58,8 @@ func (r Result) String() string {
 		return fmt.Sprintf("%d bytes, then %s", r.N, Name(r.Errno))
 	case r.Errno != 0:
 		return Name(r.Errno)
+	case r.Late:
+		return "no answer to a heartbeat"
 	case r.EOF:
 		return "EOF"
 	case r.Events != 0:

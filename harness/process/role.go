@@ -208,6 +208,10 @@ func (r *role) serve(q request) {
 		r.configure(q, d)
 	case opShare:
 		r.share(q, d)
+	case opBeat:
+		go func() { r.reply(beat(q, d)) }()
+	case opEcho:
+		go func() { r.reply(echo(q, d)) }()
 	case opClose:
 		r.mu.Lock()
 		delete(r.sockets, q.Socket)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -57,11 +58,14 @@ func (d *descriptor) release() error {
 }
 
 // wait waits for events, and returns those that are there, errors included.
+func (d *descriptor) wait(mask uint32) (uint32, error) { return d.waitFor(mask, 0) }
+
+// waitFor is wait for so long at the most, and os.ErrDeadlineExceeded after that; 0: for ever.
 //
 // It uses an epoll of its own, inside the runtime's: level-triggered, without a reference to the
 // socket's file, and nothing is registered for a socket nobody waits for. The runtime's own
 // registration would allow one reader and no waiting for EPOLLRDHUP or EPOLLERR alone.
-func (d *descriptor) wait(mask uint32) (uint32, error) {
+func (d *descriptor) waitFor(mask uint32, most time.Duration) (uint32, error) {
 	d.mu.Lock()
 	if d.fd < 0 {
 		d.mu.Unlock()
@@ -78,6 +82,9 @@ func (d *descriptor) wait(mask uint32) (uint32, error) {
 	d.waits[set] = struct{}{}
 	d.mu.Unlock()
 
+	if most > 0 {
+		_ = set.SetReadDeadline(time.Now().Add(most)) // it is the runtime's poller that waits, so it can
+	}
 	var events [1]unix.EpollEvent
 	conn, err := set.SyscallConn()
 	if err == nil {

@@ -29,11 +29,18 @@ func Quantities() []Quantity {
 	return []Quantity{
 		{"expected", Name, "what the release is documented to do, where releases differ", "expected of the release: %s"},
 
+		{"mechanism", Name, "by what the survivor could notice the fault, with its settings", "%s"},
+
 		// When the survivor learns.
 		{"detected_after", Seconds, "from the fault to the survivor's application being told", "detected after %s"},
 		{"aborted_after", Seconds, "from the first unanswered write, SYN or probe to the end of the connection", "aborted after %s"},
 		{"abort_clock", Seconds, "from the first timeout's retransmission to the abort: the kernel's own clock", "%s on the kernel's clock"},
 		{"last_write_before_abort", Seconds, "from the last of several writes to the abort", "%s after the last write"},
+		{"undetected_for", Seconds, "how long the survivor did not notice the fault, which is as long as it was watched", "unnoticed for %s"},
+		{"released_after", Seconds, "from the fault to the survivor's own end of the connection, which is no notice of the fault", "closed all the same after %s"},
+		{"told", Name, "what told the survivor's application: an errno, the end of file, or a timeout of its own", "%s"},
+		{"idle_closed_after", Seconds, "from the request to the server's FIN, once it has been answered", "closed %s after the request"},
+		{"heartbeats", Count, "heartbeats, or PINGs of HTTP/2, that were answered", "%s heartbeats answered"},
 		{"errno", Name, "what the application was told", "%s"},
 		{"next_errno", Name, "what the application was told the time after", "then %s"},
 		{"soft_error", Name, "the ICMP or resolution error the socket remembered", "soft error %s"},

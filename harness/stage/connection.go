@@ -42,12 +42,13 @@ func (c *Connection) Split(side Side) (broken, survivor *End) {
 	return c.Client, c.Server
 }
 
-// End is one side of a connection: a host, a process on it, and the socket the process holds.
+// End is one side of a connection: a host, a process or a program on it, and the socket that it holds.
 type End struct {
 	Host    *Host
-	Process *Process
+	Process *Process // nil where a program holds the socket: it does what it was written for
+	Program *Program // nil where a process does what the spec says
 
-	socket        *process.Socket
+	socket        *process.Socket // of a Process
 	local, remote netip.AddrPort
 	timeouts      kernel.Timeouts // the host's settings when the connection was established
 	counters      socket.Counters // the host's counters then
@@ -72,13 +73,19 @@ func (e *End) Remote() netip.AddrPort { return e.remote }
 // newEnd makes an end of an established socket.
 func (p *Process) newEnd(s *process.Socket) *End {
 	GinkgoHelper()
-	end := &End{Host: p.host, Process: p, socket: s, local: s.Local(), remote: s.Remote(), seen: socket.Established}
-	end.timeouts = p.host.Timeouts()
-	var err error
-	end.counters, err = p.host.lab.Counters()
-	mustStage(err)
-	p.host.scene.ends = append(p.host.scene.ends, end)
+	end := &End{Host: p.host, Process: p, socket: s, local: s.Local(), remote: s.Remote()}
+	end.join()
 	return end
+}
+
+// join makes the end one of the scene's, established from now on.
+func (e *End) join() {
+	GinkgoHelper()
+	e.seen, e.timeouts = socket.Established, e.Host.Timeouts()
+	var err error
+	e.counters, err = e.Host.lab.Counters()
+	mustStage(err)
+	e.Host.scene.ends = append(e.Host.scene.ends, e)
 }
 
 // Connect connects the process to a listener on another host and accepts the connection there.

@@ -7,9 +7,11 @@
 // packets, faults, reads, writes and state changes are left in a pcapng file.
 //
 // Words: an End is one side of a connection: the host, the process that holds the socket, and the
-// socket. The end that breaks is broken, the other is the survivor. An Outcome is what read(2) or
-// write(2) gave the application: data, end of file, or an errno. A case is one of several ways in
-// which a claim is proved (a side, a way of dying).
+// socket. Where a Program holds it (nginx, Go's web server or client) it does what that was written
+// for, and not what the spec says. The end that breaks is broken, the other is the survivor. A Fault is
+// a way for an end to break that specs go through one by one. An Outcome is what read(2) or write(2)
+// gave the application: data, end of file, or an errno. A case is one of several ways in which a claim
+// is proved (a side, a way of dying, a fault).
 //
 // Times are CLOCK_MONOTONIC as time.Duration since boot.
 package stage

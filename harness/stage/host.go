@@ -215,7 +215,7 @@ func (h *Host) killEverything() {
 	GinkgoHelper()
 	for _, end := range h.scene.ends {
 		if end.Host == h {
-			end.Process.Kill()
+			end.Kill()
 		}
 	}
 }

@@ -19,10 +19,11 @@ const Soon = 5 * time.Second
 
 // Outcome is what a call gave the application.
 type Outcome struct {
-	Call  string // "read(2)", "write(2)", "connect(2)"
+	Call  string // "read(2)", "write(2)", "connect(2)", "the heartbeat"
 	Data  string // what read(2) returned
 	N     int    // bytes read or written
 	EOF   bool   // read(2) returned 0
+	Late  bool   // a heartbeat had no answer in time
 	Errno unix.Errno
 	At    time.Duration // right after the call returned
 }
@@ -31,6 +32,8 @@ func (o Outcome) String() string {
 	switch {
 	case o.Errno != 0:
 		return fmt.Sprintf("%s failed with %s (%v)", o.Call, unix.ErrnoName(o.Errno), o.Errno)
+	case o.Late:
+		return o.Call + " had no answer in time"
 	case o.EOF:
 		return o.Call + " returned 0, end of file"
 	case o.Call == "read(2)" && o.N <= 64:
@@ -79,7 +82,7 @@ func (e *End) Fill(ctx context.Context) int {
 }
 
 func (e *End) outcome(call string, r process.Result) Outcome {
-	outcome := Outcome{Call: call, Data: string(r.Data), N: r.N, EOF: r.EOF, Errno: r.Errno, At: r.At}
+	outcome := Outcome{Call: call, Data: string(r.Data), N: r.N, EOF: r.EOF, Late: r.Late, Errno: r.Errno, At: r.At}
 	e.Host.scene.noteOutcome(e.Host, outcome)
 	return outcome
 }
@@ -106,16 +109,17 @@ func (e *End) ReadAll(ctx context.Context, n int) Outcome {
 	return all
 }
 
-// Reading is a read(2) in which the process is blocked.
+// Reading is a read(2) in which the process is blocked, or the heartbeat it keeps up.
 type Reading struct {
 	end     *End
+	call    string
 	pending *process.Pending
 	done    *Outcome
 }
 
 // StartRead blocks the process in read(2) from now on.
 func (e *End) StartRead() *Reading {
-	return &Reading{end: e, pending: e.socket.StartRead(maxRead)}
+	return &Reading{end: e, call: "read(2)", pending: e.socket.StartRead(maxRead)}
 }
 
 const maxRead = 64 << 10
@@ -125,12 +129,12 @@ func (r *Reading) Within(ctx context.Context, patience time.Duration) Outcome {
 	GinkgoHelper()
 	outcome, returned := r.wait(ctx, patience)
 	if !returned {
-		Fail(fmt.Sprintf("the %s's read(2) has not returned within %s; its socket is %s", r.end, patience, r.end.State()))
+		Fail(fmt.Sprintf("the %s's %s has not returned within %s; its socket is %s", r.end, r.call, patience, r.end.State()))
 	}
 	return outcome
 }
 
-// Blocked tells whether read(2) still has not returned.
+// Blocked tells whether the call still has not returned.
 func (r *Reading) Blocked(ctx context.Context) bool {
 	GinkgoHelper()
 	// The process answers in the order in which its calls return, so what has returned before
@@ -156,7 +160,7 @@ func (r *Reading) wait(ctx context.Context, patience time.Duration) (outcome Out
 		return Outcome{}, false
 	}
 	mustStage(err)
-	outcome = r.end.outcome("read(2)", result)
+	outcome = r.end.outcome(r.call, result)
 	r.done = &outcome
 	return outcome, true
 }

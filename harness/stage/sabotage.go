@@ -82,6 +82,9 @@ func (s *scene) sabotageEstablished(ctx context.Context, conn *Connection) {
 		for name, value := range sysctls[s.sabotage] {
 			end.Host.SetSysctl(name, value)
 		}
+		if end.Program != nil {
+			continue // its socket is its own
+		}
 		switch s.sabotage {
 		case "keepalive-on":
 			end.sabotageKeepalive(ctx)
@@ -165,6 +168,9 @@ func (s *scene) sabotageFault(hit func(*End) bool) {
 				s.mustStageWith(err, "SOCK_DESTROY")
 			}
 		case "close-survivor":
+			if end.Program != nil {
+				continue
+			}
 			mustStage(end.socket.Close(context.Background()))
 		case "inject-rst":
 			end.injectReset()
@@ -213,6 +219,7 @@ func (p *Process) beforeDeath() {
 	ctx := context.Background()
 	for _, end := range p.host.scene.ends {
 		switch {
+		case end.Program != nil:
 		case end.Process == p && p.host.scene.sabotaged("read-data"):
 			end.Read(ctx)
 		case end.Process != p && p.host.scene.sabotaged("unread-data"):

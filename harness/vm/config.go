@@ -25,8 +25,12 @@ type Kernel struct {
 // Config describes a guest; the zero value of all but Kernel works.
 type Config struct {
 	Kernel Kernel
-	Binary string        // the static program that is PID 1; default: this program
-	Job    []byte        // for the program's guest.Main
+	Binary string // the static program that is PID 1; default: this program
+	Job    []byte // for the program's guest.Main
+
+	// Programs are executables that the job starts, dynamic or not: they are in the guest at the same path.
+	Programs []string
+
 	Clock  Clock         // default Virtual
 	Seed   uint64        // of everything random in the guest
 	Append string        // further kernel parameters; they come last, so they win

@@ -4,12 +4,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/halfopen/halfopen/harness/vm/guest"
 )
 
 // entry is one file of an initramfs.
@@ -27,6 +24,7 @@ type archive struct {
 	to    io.Writer
 	inode uint32
 	at    int64
+	held  map[string]bool // folders and libraries that executables have brought along
 }
 
 func (a *archive) add(e entry) error {
@@ -92,30 +90,38 @@ func (a *archive) file(name string, mode uint32, path string) error {
 	return a.add(entry{name: name, mode: unix.S_IFREG | mode, size: info.Size(), content: file})
 }
 
-// program adds the program that is PID 1, and the libraries it needs where its loader looks for them.
-func (a *archive) program(path string) error {
+// executable adds a program under a name, and the libraries it needs where its loader looks for them.
+func (a *archive) executable(name, path string) error {
 	needed, err := libraries(path)
 	if err != nil {
 		return err
 	}
-	made := map[string]bool{}
 	for _, library := range needed {
-		folder := ""
-		for _, part := range strings.Split(strings.Trim(filepath.Dir(library), "/"), "/") {
-			folder = filepath.Join(folder, part)
-			if made[folder] {
-				continue
-			}
-			made[folder] = true
+		if err := a.bring(strings.TrimPrefix(library, "/"), library); err != nil {
+			return err
+		}
+	}
+	return a.bring(strings.TrimPrefix(name, "/"), path)
+}
+
+// bring adds an executable file and the folders above it, once each.
+func (a *archive) bring(name, path string) error {
+	if a.held == nil {
+		a.held = map[string]bool{}
+	}
+	for i, letter := range name {
+		if folder := name[:i]; letter == '/' && !a.held[folder] {
+			a.held[folder] = true
 			if err := a.directory(folder); err != nil {
 				return err
 			}
 		}
-		if err := a.file(strings.TrimPrefix(library, "/"), 0o755, library); err != nil {
-			return err
-		}
 	}
-	return a.file(strings.TrimPrefix(guest.InitFile, "/"), 0o755, path)
+	if a.held[name] {
+		return nil
+	}
+	a.held[name] = true
+	return a.file(name, 0o755, path)
 }
 
 func (a *archive) close() error { return a.add(entry{name: "TRAILER!!!"}) }

@@ -199,7 +199,7 @@ func pack(config Config, seed uint64) (_ *os.File, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.program(config.Binary); err != nil {
+	if err := errors.Join(a.executable(guest.InitFile, config.Binary), a.programs(config.Programs)); err != nil {
 		return nil, err
 	}
 	if err := errors.Join(a.bytes(strings.TrimPrefix(guest.PlanFile, "/"), encoded), a.close()); err != nil {

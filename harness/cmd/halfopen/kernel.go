@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/halfopen/halfopen/harness/claim"
 	"github.com/halfopen/halfopen/harness/image"
 	"github.com/halfopen/halfopen/harness/kernel"
+	"github.com/halfopen/halfopen/harness/process"
 	"github.com/halfopen/halfopen/harness/report"
 	"github.com/halfopen/halfopen/harness/runner"
 	"github.com/halfopen/halfopen/harness/vm"
@@ -104,6 +106,9 @@ func (g *guestRun) run(ctx context.Context) (guestReport, error) {
 		Job:    encoded, Clock: g.job.Clock, Seed: g.flags.Seed, Append: g.flags.Append,
 		Memory: g.flags.Memory, Budget: g.flags.Budget,
 	}
+	if config.Programs, err = programsOf(g.plan); err != nil {
+		return r, err
+	}
 	for _, module := range boot.Load(labModules...) {
 		config.Kernel.Modules = append(config.Kernel.Modules, module.Path)
 	}
@@ -133,6 +138,27 @@ func (g *guestRun) run(ctx context.Context) (guestReport, error) {
 		}
 	}
 	return r, err
+}
+
+// programsOf are the programs that the claims to be proved name and that this machine has: a guest has
+// nothing else. What cannot come along is not installed there.
+func programsOf(plan []runner.Job) ([]string, error) {
+	catalogue, err := claim.Load()
+	if err != nil {
+		return nil, err
+	}
+	var programs []string
+	for _, job := range plan {
+		proved, _ := catalogue.ByID(job.Spec.Claim)
+		if proved.Program == "" {
+			continue
+		}
+		path, err := process.FindProgram(proved.Program)
+		if err == nil && vm.Complete(path) && !slices.Contains(programs, path) {
+			programs = append(programs, path)
+		}
+	}
+	return programs, nil
 }
 
 // take takes one message of the guest.

@@ -29,9 +29,10 @@ const (
 )
 
 type commands struct {
-	Run     runCommand     `cmd:"" help:"Check the running kernel."`
-	Matrix  matrixCommand  `cmd:"" help:"Check several kernels in virtual machines and put them side by side."`
-	Kernels kernelsCommand `cmd:"" help:"The kernels that can be had by name: what is cached, what is gone."`
+	Run       runCommand       `cmd:"" help:"Check the running kernel."`
+	Matrix    matrixCommand    `cmd:"" help:"Check several kernels in virtual machines and put them side by side."`
+	Kernels   kernelsCommand   `cmd:"" help:"The kernels that can be had by name: what is cached, what is gone."`
+	Detection detectionCommand `cmd:"" help:"Print how long each mechanism took to notice each fault, from the results of a run."`
 }
 
 func main() {
