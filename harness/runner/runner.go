@@ -273,9 +273,7 @@ func (e *execution) hear(messages io.Reader) error {
 					e.decide(i, *message.Result)
 				}
 			}
-			if err := e.next(); err != nil {
-				return err
-			}
+			e.next()
 		}
 	}
 }
@@ -292,21 +290,18 @@ func (e *execution) find(text string) (int, bool) {
 
 // next lets the process begin its next spec, if it has one, when there is a place among those that
 // set their stage.
-func (e *execution) next() error {
+func (e *execution) next() {
 	e.staged()
 	if len(e.undecided) == 0 {
-		return nil
+		return
 	}
 	select {
 	case e.run.staging <- struct{}{}:
 		e.staging = true
-	case <-e.ctx.Done():
-		return nil // which ends the process
+		// A process that has died meanwhile is heard of when its messages end.
+		_, _ = e.turn.Write([]byte{1})
+	case <-e.ctx.Done(): // which ends the process
 	}
-	if _, err := e.turn.Write([]byte{1}); err != nil {
-		return fmt.Errorf("cannot let the next spec begin: %w", err)
-	}
-	return nil
 }
 
 // lastWords are the first and the last lines of what a process said, without Ginkgo's own: a crash

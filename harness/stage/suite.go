@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -115,16 +116,15 @@ func send(m Message) {
 	_ = json.NewEncoder(results).Encode(m)
 }
 
-// filteredOut tells whether Ginkgo speaks of a spec that this process does not run.
-func filteredOut(r SpecReport) bool {
-	return r.State == types.SpecStateSkipped && len(r.SpecEvents) == 0
-}
+// mine tells whether Ginkgo speaks of a spec that a runner gave to this process, and not of one that
+// it passes over.
+func mine(r SpecReport) bool { return slices.Contains(theSpecs(), r.FullText()) }
 
 // begun counts the specs that this process has begun.
 var begun int
 
 var _ = ReportBeforeEach(func(r SpecReport) {
-	if !IsSpec() || filteredOut(r) {
+	if !mine(r) {
 		return
 	}
 	if begun++; begun > 1 {
@@ -145,7 +145,7 @@ func awaitTurn() {
 }
 
 var _ = ReportAfterEach(func(r SpecReport) {
-	if filteredOut(r) {
+	if !mine(r) {
 		return
 	}
 	result := Result(r)
