@@ -32,6 +32,7 @@ type commands struct {
 	Run       runCommand       `cmd:"" help:"Check the running kernel."`
 	Matrix    matrixCommand    `cmd:"" help:"Check several kernels in virtual machines and put them side by side."`
 	Kernels   kernelsCommand   `cmd:"" help:"The kernels that can be had by name: what is cached, what is gone."`
+	Claims    claimsCommand    `cmd:"" help:"What there is to prove, and what of RFC 9293 it covers."`
 	Detection detectionCommand `cmd:"" help:"Print how long each mechanism took to notice each fault, from the results of a run."`
 }
 
