@@ -17,7 +17,19 @@ func (l *Lab) InjectReset(to *Host, src, dst netip.AddrPort, seq uint32) error {
 	if err != nil {
 		return fmt.Errorf("cannot forge a RST: %w", err)
 	}
-	err = l.ns.do(func() error {
+	if err := l.inject(to, frame); err != nil {
+		return fmt.Errorf("cannot send a forged RST to %s: %w", to.name, err)
+	}
+	l.Note("switch: a forged RST for %s", to.name)
+	return nil
+}
+
+// inject lets a frame leave the switch by a host's port.
+func (l *Lab) inject(to *Host, frame []byte) error {
+	if to.port == nil {
+		return errNamespaceGone
+	}
+	return l.ns.do(func() error {
 		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			return err
@@ -25,35 +37,46 @@ func (l *Lab) InjectReset(to *Host, src, dst netip.AddrPort, seq uint32) error {
 		defer unix.Close(fd)
 		return unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: to.port.Attrs().Index})
 	})
-	if err != nil {
-		return fmt.Errorf("cannot send a forged RST to %s: %w", to.name, err)
-	}
-	l.Note("switch: a forged RST for %s", to.name)
-	return nil
 }
 
 func resetFrame(mac net.HardwareAddr, src, dst netip.AddrPort, seq uint32) ([]byte, error) {
 	tcp := &layers.TCP{
 		SrcPort: layers.TCPPort(src.Port()), DstPort: layers.TCPPort(dst.Port()), Seq: seq, RST: true,
 	}
-	ethernet := &layers.Ethernet{SrcMAC: net.HardwareAddr{0x02, 0, 0, 0, 0, 0xff}, DstMAC: mac}
-	var ip interface {
-		gopacket.SerializableLayer
-		gopacket.NetworkLayer
-	}
-	if src.Addr().Is4() {
-		ethernet.EthernetType = layers.EthernetTypeIPv4
-		ip = &layers.IPv4{Version: 4, TTL: 64, Protocol: layers.IPProtocolTCP, SrcIP: src.Addr().AsSlice(), DstIP: dst.Addr().AsSlice()}
-	} else {
-		ethernet.EthernetType = layers.EthernetTypeIPv6
-		ip = &layers.IPv6{Version: 6, HopLimit: 64, NextHeader: layers.IPProtocolTCP, SrcIP: src.Addr().AsSlice(), DstIP: dst.Addr().AsSlice()}
-	}
+	ip := networkLayer(src.Addr(), dst.Addr())
 	if err := tcp.SetNetworkLayerForChecksum(ip); err != nil {
 		return nil, err
 	}
+	return serialize(ethernetFrom(mac, src.Addr()), ip, tcp)
+}
+
+// ethernetFrom is the link layer of a frame that the switch itself sends.
+func ethernetFrom(mac net.HardwareAddr, source netip.Addr) *layers.Ethernet {
+	ethernet := &layers.Ethernet{SrcMAC: net.HardwareAddr{0x02, 0, 0, 0, 0, 0xff}, DstMAC: mac, EthernetType: layers.EthernetTypeIPv6}
+	if source.Is4() {
+		ethernet.EthernetType = layers.EthernetTypeIPv4
+	}
+	return ethernet
+}
+
+// networked is an IP layer that can be sent and that a checksum can be computed over.
+type networked interface {
+	gopacket.SerializableLayer
+	gopacket.NetworkLayer
+}
+
+// networkLayer is the IP layer of a TCP segment.
+func networkLayer(src, dst netip.Addr) networked {
+	if src.Is4() {
+		return &layers.IPv4{Version: 4, TTL: 64, Protocol: layers.IPProtocolTCP, SrcIP: src.AsSlice(), DstIP: dst.AsSlice()}
+	}
+	return &layers.IPv6{Version: 6, HopLimit: 64, NextHeader: layers.IPProtocolTCP, SrcIP: src.AsSlice(), DstIP: dst.AsSlice()}
+}
+
+func serialize(all ...gopacket.SerializableLayer) ([]byte, error) {
 	buffer := gopacket.NewSerializeBuffer()
 	options := gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}
-	if err := gopacket.SerializeLayers(buffer, options, ethernet, ip, tcp); err != nil {
+	if err := gopacket.SerializeLayers(buffer, options, all...); err != nil {
 		return nil, err
 	}
 	return buffer.Bytes(), nil

@@ -58,6 +58,7 @@ func Quantities() []Quantity {
 		{"challenge_acks", Count, "challenge ACKs sent", "%s challenge ACKs"},
 		{"resets", Count, "segments with RST", "%s RSTs"},
 		{"segments", Count, "segments of the connection seen after the fault", "%s segments"},
+		{"segment_size", Bytes, "the largest segment the connection sends at the verdict", "segments of %s"},
 		{"bytes_delivered", Bytes, "payload that reached the other application", "%s delivered"},
 
 		// What the kernel thinks of the connection.

@@ -25,6 +25,8 @@ type Outcome struct {
 	EOF   bool   // read(2) returned 0
 	Errno unix.Errno
 	At    time.Duration // right after the call returned
+
+	Queued process.Queued // what connect(2) left in the socket's error queue, with IP_RECVERR
 }
 
 func (o Outcome) String() string {

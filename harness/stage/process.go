@@ -79,7 +79,11 @@ func (p *Process) dial(ctx context.Context, listener *Listener, options ...proce
 }
 
 func (p *Process) startDial(ctx context.Context, listener *Listener, options ...process.Option) (*process.Dialing, error) {
-	local := netip.AddrPortFrom(p.host.Address(), clientPort)
+	return p.startDialFrom(ctx, clientPort, listener, options...)
+}
+
+func (p *Process) startDialFrom(ctx context.Context, port uint16, listener *Listener, options ...process.Option) (*process.Dialing, error) {
+	local := netip.AddrPortFrom(p.host.Address(), port)
 	if p.host.scene.sabotaged("wrong-address") {
 		local = netip.AddrPortFrom(local.Addr(), clientPort+uint16(len(p.host.scene.ends)))
 	}
@@ -115,7 +119,7 @@ func (d *Dialing) Within(ctx context.Context, patience time.Duration) (end *End,
 	var refused *process.Errno
 	switch {
 	case errors.As(err, &refused):
-		outcome = Outcome{Call: "connect(2)", Errno: refused.Errno, At: refused.At}
+		outcome = Outcome{Call: "connect(2)", Errno: refused.Errno, At: refused.At, Queued: refused.Queued}
 	case errors.Is(err, context.DeadlineExceeded):
 		Fail(fmt.Sprintf("the %s's connect(2) has not returned within %s", p.host, patience))
 	default:

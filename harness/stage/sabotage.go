@@ -30,6 +30,7 @@ var sysctls = map[string]map[string]int{
 	"retries2-down":              {"net.ipv4.tcp_retries2": 0},
 	"fin-timeout-up":             {"net.ipv4.tcp_fin_timeout": 30},
 	"early-retrans-off":          {"net.ipv4.tcp_early_retrans": 0},
+	"mtu-probing-on":             {"net.ipv4.tcp_mtu_probing": 1},
 	"keepalive-defaults-changed": {"net.ipv4.tcp_keepalive_time": 7, "net.ipv4.tcp_keepalive_intvl": 7, "net.ipv4.tcp_keepalive_probes": 7},
 }
 
@@ -38,6 +39,8 @@ var withheldSysctls = map[string]string{
 	"rto-max-up":    "net.ipv4.tcp_rto_max_ms",
 	"rto-min-up":    "net.ipv4.tcp_rto_min_us",
 	"timestamps-on": "net.ipv4.tcp_timestamps",
+
+	"mtu-probing-off": "net.ipv4.tcp_mtu_probing",
 }
 
 // withheldOptions are the socket options that a sabotage keeps from being set.
@@ -48,6 +51,9 @@ var withheldOptions = map[string][2]int{
 }
 
 func (s *scene) withheld(level, name int) bool {
+	if l, n := recvErr(s.identity.Family); s.sabotaged("recverr-off") && level == l && name == n {
+		return true
+	}
 	option, ok := withheldOptions[s.sabotage]
 	return ok && option == [2]int{level, name}
 }
