@@ -6,6 +6,7 @@ import (
 	_ "github.com/halfopen/halfopen/suites/cable"
 	_ "github.com/halfopen/halfopen/suites/close"
 	_ "github.com/halfopen/halfopen/suites/hostcrash"
+	_ "github.com/halfopen/halfopen/suites/icmp"
 	_ "github.com/halfopen/halfopen/suites/keepalive"
 	_ "github.com/halfopen/halfopen/suites/middlebox"
 	_ "github.com/halfopen/halfopen/suites/open"

@@ -9,10 +9,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Traffic names a part of the TCP segments by their flags (RFC 9293 section 3.1).
+// Traffic names a part of the TCP segments by their flags (RFC 9293 section 3.1) or by their size.
 type Traffic struct {
 	name        string
 	mask, value byte
+	larger      int // bytes of the IP packet
+}
+
+// LargerThan is the segments in IP packets of more than so many bytes, as a hop with a smaller MTU
+// cannot pass on.
+func LargerThan(bytes int) Traffic {
+	return Traffic{name: fmt.Sprintf("segments in packets larger than %d bytes", bytes), larger: bytes}
 }
 
 // The parts of the traffic a filter can be set on. A small write's segments carry PSH, so Data
@@ -101,6 +108,12 @@ func tcpOnly() []expr.Any {
 
 func (t Traffic) match() []expr.Any {
 	conditions := tcpOnly()
+	if t.larger != 0 {
+		conditions = append(conditions,
+			&expr.Meta{Key: expr.MetaKeyLEN, Register: 1},
+			&expr.Byteorder{SourceRegister: 1, DestRegister: 1, Op: expr.ByteorderHton, Len: 4, Size: 4},
+			&expr.Cmp{Op: expr.CmpOpGt, Register: 1, Data: binaryutil.BigEndian.PutUint32(uint32(t.larger))})
+	}
 	if t.mask == 0 {
 		return conditions
 	}

@@ -58,24 +58,40 @@ func (f Forged) frame(mac net.HardwareAddr) ([]byte, error) {
 		tcp.Options = []layers.TCPOption{padding, padding,
 			{OptionType: layers.TCPOptionKindTimestamps, OptionLength: 10, OptionData: values}}
 	}
-	ethernet := &layers.Ethernet{SrcMAC: forger, DstMAC: mac}
-	var ip interface {
-		gopacket.SerializableLayer
-		gopacket.NetworkLayer
-	}
-	if f.Src.Addr().Is4() {
-		ethernet.EthernetType = layers.EthernetTypeIPv4
-		ip = &layers.IPv4{Version: 4, TTL: 64, Protocol: layers.IPProtocolTCP, SrcIP: f.Src.Addr().AsSlice(), DstIP: f.Dst.Addr().AsSlice()}
-	} else {
-		ethernet.EthernetType = layers.EthernetTypeIPv6
-		ip = &layers.IPv6{Version: 6, HopLimit: 64, NextHeader: layers.IPProtocolTCP, SrcIP: f.Src.Addr().AsSlice(), DstIP: f.Dst.Addr().AsSlice()}
-	}
+	ip := networkLayer(f.Src.Addr(), f.Dst.Addr())
 	if err := tcp.SetNetworkLayerForChecksum(ip); err != nil {
 		return nil, err
 	}
+	return serialize(ethernetFrom(mac, f.Src.Addr()), ip, tcp, gopacket.Payload(f.Payload))
+}
+
+// ethernetFrom is the link layer of a frame that the switch itself sends.
+func ethernetFrom(mac net.HardwareAddr, source netip.Addr) *layers.Ethernet {
+	ethernet := &layers.Ethernet{SrcMAC: forger, DstMAC: mac, EthernetType: layers.EthernetTypeIPv6}
+	if source.Is4() {
+		ethernet.EthernetType = layers.EthernetTypeIPv4
+	}
+	return ethernet
+}
+
+// networked is an IP layer that can be sent and that a checksum can be computed over.
+type networked interface {
+	gopacket.SerializableLayer
+	gopacket.NetworkLayer
+}
+
+// networkLayer is the IP layer of a TCP segment.
+func networkLayer(src, dst netip.Addr) networked {
+	if src.Is4() {
+		return &layers.IPv4{Version: 4, TTL: 64, Protocol: layers.IPProtocolTCP, SrcIP: src.AsSlice(), DstIP: dst.AsSlice()}
+	}
+	return &layers.IPv6{Version: 6, HopLimit: 64, NextHeader: layers.IPProtocolTCP, SrcIP: src.AsSlice(), DstIP: dst.AsSlice()}
+}
+
+func serialize(all ...gopacket.SerializableLayer) ([]byte, error) {
 	buffer := gopacket.NewSerializeBuffer()
 	options := gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}
-	if err := gopacket.SerializeLayers(buffer, options, ethernet, ip, tcp, gopacket.Payload(f.Payload)); err != nil {
+	if err := gopacket.SerializeLayers(buffer, options, all...); err != nil {
 		return nil, err
 	}
 	return buffer.Bytes(), nil

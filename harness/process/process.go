@@ -269,7 +269,7 @@ func (a answer) refusal() error {
 	if a.Errno == 0 {
 		return nil
 	}
-	return &Errno{Op: a.Call, Errno: a.Errno, At: a.At}
+	return &Errno{Op: a.Call, Errno: a.Errno, At: a.At, Queued: a.Queued}
 }
 
 // call makes a request and waits for its answer.

@@ -24,6 +24,7 @@ const (
 	opSet     = "set"     // setsockopt
 	opGet     = "get"     // getsockopt of an int; answers Value
 	opDown    = "down"    // shutdown(2), Value is how
+	opQueued  = "queued"  // recvmsg(2) with MSG_ERRQUEUE; answers Queued
 	opClose   = "close"
 	opShare   = "share" // fork a holder; the leash travels as SCM_RIGHTS; answers PID
 	opDie     = "die"   // answers, then dies by Manner
@@ -65,6 +66,7 @@ type answer struct {
 	EOF    bool           `json:"eof,omitempty"`
 	Value  int            `json:"value,omitempty"`
 	Events uint32         `json:"events,omitempty"`
+	Queued Queued         `json:"queued,omitzero"` // the error queue's first message
 	PID    int            `json:"pid,omitempty"`
 	Call   string         `json:"call,omitempty"` // the system call that Errno is from
 	Errno  unix.Errno     `json:"errno,omitempty"`

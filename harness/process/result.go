@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -21,6 +22,19 @@ type Errno struct {
 	Op    string        // the call and what it was about: "connect to 192.0.2.1:7"
 	Errno unix.Errno    // never 0
 	At    time.Duration // monotonic time right after the call returned
+
+	// Queued is what lay in the error queue of a socket whose connect(2) failed, which is closed by
+	// now; the zero Queued if nothing did, as without IP_RECVERR.
+	Queued Queued
+}
+
+// Queued is a message of a socket's error queue: struct sock_extended_err of ip(7), IP_RECVERR.
+type Queued struct {
+	Errno  unix.Errno `json:"errno"`
+	Origin uint8      `json:"origin"` // SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6, ...; 0 in the zero Queued alone
+	Type   uint8      `json:"type"`   // of the ICMP message
+	Code   uint8      `json:"code"`
+	Sender netip.Addr `json:"sender,omitzero"` // who reported it
 }
 
 func (e *Errno) Error() string { return e.Op + ": " + Name(e.Errno) }

@@ -206,6 +206,8 @@ func (r *role) serve(q request) {
 		r.await(q, d)
 	case opSet, opGet, opDown:
 		r.configure(q, d)
+	case opQueued:
+		r.queued(q, d)
 	case opShare:
 		r.share(q, d)
 	case opBeat:

@@ -236,7 +236,8 @@ func (r *role) connect(q request, d *descriptor) {
 		}
 		a.At = mono.Now()
 		if err != nil {
-			_ = d.release() // what connect said is the news
+			a.Queued, _ = takeQueued(fd) // an empty queue is no failure of connect's
+			_ = d.release()              // what connect said is the news
 			return a, err
 		}
 		a.Local, err = localAddress(fd)

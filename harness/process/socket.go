@@ -181,6 +181,15 @@ func (s *Socket) Error(ctx context.Context) (unix.Errno, error) {
 	return unix.Errno(value), err
 }
 
+// Queued takes the first message off the socket's error queue; the zero Queued if it is empty.
+func (s *Socket) Queued(ctx context.Context) (Queued, error) {
+	a, err := s.process.call(ctx, request{Op: opQueued, Socket: s.id})
+	if err != nil {
+		return Queued{}, err
+	}
+	return a.Queued, a.refusal()
+}
+
 // Shutdown is shutdown(2), how being unix.SHUT_RD, SHUT_WR or SHUT_RDWR.
 func (s *Socket) Shutdown(ctx context.Context, how int) error {
 	return s.do(ctx, request{Op: opDown, Value: how})

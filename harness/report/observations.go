@@ -78,6 +78,7 @@ func Quantities() []Quantity {
 		{"dropped", Count, "segments that reached the router and were not sent on", "%s dropped by the router"},
 		{"kept_for", Seconds, "how long the router has known the connection", "known for %s"},
 		{"unnoticed_for", Seconds, "from the end of one side to the other's application being told", "unnoticed for %s"},
+		{"segment_size", Bytes, "the largest segment the connection sends at the verdict", "segments of %s"},
 		{"bytes_delivered", Bytes, "payload that reached the other application", "%s delivered"},
 
 		// What the kernel thinks of the connection.

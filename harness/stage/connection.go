@@ -100,6 +100,23 @@ func (p *Process) Connect(ctx context.Context, listener *Listener, options ...pr
 	return conn
 }
 
+// Further is another connection between the same two processes, from the next port of the client's
+// after those in use.
+func (c *Connection) Further(ctx context.Context) *Connection {
+	GinkgoHelper()
+	ctx, cancel := context.WithTimeout(ctx, Soon)
+	defer cancel()
+	caller := c.Client.Process
+	dialing, err := caller.startDialFromPort(ctx, clientPort+uint16(len(caller.host.scene.ends)), c.Listener)
+	mustStage(err)
+	connected, err := dialing.Wait(ctx)
+	mustStage(err)
+	further := &Connection{Client: caller.newEnd(connected), Listener: c.Listener}
+	further.Server = c.Listener.Accept(ctx)
+	caller.host.scene.settle(ctx)
+	return further
+}
+
 // Snapshot is what the end's kernel thinks of the connection now.
 func (e *End) Snapshot() socket.Snapshot {
 	GinkgoHelper()

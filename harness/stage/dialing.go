@@ -47,7 +47,7 @@ func (d *Dialing) Within(ctx context.Context, patience time.Duration) (end *End,
 	var refused *process.Errno
 	switch {
 	case errors.As(err, &refused):
-		outcome = Outcome{Call: "connect(2)", Errno: refused.Errno, At: refused.At}
+		outcome = Outcome{Call: "connect(2)", Errno: refused.Errno, At: refused.At, Queued: refused.Queued}
 	case errors.Is(err, context.DeadlineExceeded):
 		Fail(fmt.Sprintf("the %s's connect(2) has not returned within %s", p.host, patience))
 	default:

@@ -26,6 +26,8 @@ type Outcome struct {
 	Late  bool   // a heartbeat had no answer in time
 	Errno unix.Errno
 	At    time.Duration // right after the call returned
+
+	Queued process.Queued // what connect(2) left in the socket's error queue, with IP_RECVERR
 }
 
 func (o Outcome) String() string {

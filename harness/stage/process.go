@@ -87,7 +87,11 @@ func (p *Process) dial(ctx context.Context, listener *Listener, options ...proce
 }
 
 func (p *Process) startDial(ctx context.Context, listener *Listener, options ...process.Option) (*process.Dialing, error) {
-	local := netip.AddrPortFrom(p.host.Address(), clientPort)
+	return p.startDialFromPort(ctx, clientPort, listener, options...)
+}
+
+func (p *Process) startDialFromPort(ctx context.Context, port uint16, listener *Listener, options ...process.Option) (*process.Dialing, error) {
+	local := netip.AddrPortFrom(p.host.Address(), port)
 	if p.host.scene.sabotaged("wrong-address") {
 		local = netip.AddrPortFrom(local.Addr(), clientPort+uint16(len(p.host.scene.ends)))
 	}

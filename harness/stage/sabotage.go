@@ -32,6 +32,7 @@ var sysctls = map[string]map[string]int{
 	"orphan-retries-up":          {"net.ipv4.tcp_orphan_retries": 7},
 	"invalid-ratelimit-off":      {"net.ipv4.tcp_invalid_ratelimit": 0},
 	"early-retrans-off":          {"net.ipv4.tcp_early_retrans": 0},
+	"mtu-probing-on":             {"net.ipv4.tcp_mtu_probing": 1},
 	"keepalive-defaults-changed": {"net.ipv4.tcp_keepalive_time": 7, "net.ipv4.tcp_keepalive_intvl": 7, "net.ipv4.tcp_keepalive_probes": 7},
 }
 
@@ -45,6 +46,7 @@ var withheldSysctls = map[string]string{
 
 	"syn-linear-on":         "net.ipv4.tcp_syn_linear_timeouts",
 	"abort-on-overflow-off": "net.ipv4.tcp_abort_on_overflow",
+	"mtu-probing-off":       "net.ipv4.tcp_mtu_probing",
 	"challenge-limit-up":    "net.ipv4.tcp_challenge_ack_limit",
 }
 
@@ -70,6 +72,9 @@ var withheldOptions = map[string][2]int{
 }
 
 func (s *scene) withheld(level, name int) bool {
+	if l, n := recvErr(s.identity.Family); s.sabotaged("recverr-off") && level == l && name == n {
+		return true
+	}
 	option, ok := withheldOptions[s.sabotage]
 	return ok && option == [2]int{level, name}
 }

@@ -281,7 +281,7 @@ func (c *Capture) addLeaving(at time.Duration, port string, data []byte, length 
 		return // flooded to a host it is not for: the switch has forgotten where the target is
 	}
 	from, seen := c.entered[d.identity]
-	if !seen && d.segment != nil {
+	if !seen && (d.segment != nil || d.icmp != nil) {
 		c.addForged(at, port, d)
 		return
 	}
@@ -305,10 +305,16 @@ func (c *Capture) addLeaving(at time.Duration, port string, data []byte, length 
 	}
 }
 
-// addForged keeps a segment that left the switch without having entered it.
+// addForged keeps a segment or an ICMP error that left the switch without having entered it.
 func (c *Capture) addForged(at time.Duration, port string, d decoded) {
 	c.numbered++
 	c.frames[len(c.frames)-1].Number = c.numbered
+	if d.icmp != nil {
+		icmp := *d.icmp
+		icmp.Number, icmp.At, icmp.From, icmp.Delivered = c.numbered, at, Switch, true
+		c.icmp = append(c.icmp, icmp)
+		return
+	}
 	segment := *d.segment
 	segment.Number, segment.At, segment.From = c.numbered, at, Switch
 	if c.routers[port] {

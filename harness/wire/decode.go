@@ -217,7 +217,7 @@ func tcpOptions(options []layers.TCPOption) Options {
 func (d *decoder) readICMP4(out *decoded) {
 	out.kind = "ICMPv4 " + d.icmp4.TypeCode.String()
 	switch d.icmp4.TypeCode.Type() {
-	case layers.ICMPv4TypeDestinationUnreachable, layers.ICMPv4TypeTimeExceeded, layers.ICMPv4TypeParameterProblem:
+	case layers.ICMPv4TypeDestinationUnreachable, layers.ICMPv4TypeTimeExceeded, layers.ICMPv4TypeParameterProblem, layers.ICMPv4TypeSourceQuench:
 		d.readICMPError(out, d.icmp4.TypeCode.Type(), d.icmp4.TypeCode.Code(), layers.LayerTypeIPv4, d.icmp4.Payload)
 	}
 }
