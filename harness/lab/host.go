@@ -252,9 +252,7 @@ func (h *Host) shutDown() error {
 }
 
 // addAddress returns when the address can be used.
-func (h *Host) addAddress(prefix netip.Prefix) error { return h.addAddressTo(h.link, prefix) }
-
-func (h *Host) addAddressTo(link netlink.Link, prefix netip.Prefix) error {
+func (h *Host) addAddress(prefix netip.Prefix) error {
 	usable := func() error { return nil }
 	if prefix.Addr().Is6() {
 		routes, err := h.watchRoutes()
@@ -265,7 +263,7 @@ func (h *Host) addAddressTo(link netlink.Link, prefix netip.Prefix) error {
 		usable = func() error { return awaitLocalRoute(routes, prefix.Addr()) }
 	}
 	address := &netlink.Addr{IPNet: ipNet(prefix), Flags: unix.IFA_F_NODAD}
-	if err := h.rtnl.AddrAdd(link, address); errors.Is(err, os.ErrExist) {
+	if err := h.rtnl.AddrAdd(h.link, address); errors.Is(err, os.ErrExist) {
 		return nil
 	} else if err != nil {
 		return fmt.Errorf("cannot add %s to %s: %w", prefix, h.name, err)
