@@ -140,8 +140,18 @@ func (h *Host) RemoveOtherAddress(prefix netip.Prefix) error {
 // milliseconds as the kernel keeps it.
 func (h *Host) RouteMinimumRTO(family int, milliseconds int) error {
 	err := h.configure(func() error {
-		route := h.connectedRoute(family)
-		route.RtoMin, route.RtoMinLock = milliseconds, true
+		route := &netlink.Route{
+			LinkIndex: h.link.Attrs().Index,
+			Dst:       ipNet(h.prefix(family).Masked()),
+			Scope:     netlink.SCOPE_LINK,
+			Protocol:  2, // RTPROT_KERNEL, as the connected route has
+			RtoMin:    milliseconds, RtoMinLock: true,
+		}
+		if family == 4 {
+			route.Src = h.ipv4.Addr().AsSlice()
+			return h.rtnl.RouteReplace(route)
+		}
+		route.Scope, route.Priority = netlink.SCOPE_UNIVERSE, 256 // IP6_RT_PRIO_ADDRCONF
 		return h.rtnl.RouteReplace(route)
 	})
 	if err != nil {

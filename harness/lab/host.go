@@ -265,10 +265,8 @@ func (h *Host) shutDown() error {
 }
 
 // addAddress returns when the address can be used.
-func (h *Host) addAddress(prefix netip.Prefix) error { return h.addAddressTo(h.link, prefix) }
-
-func (h *Host) addAddressTo(link netlink.Link, prefix netip.Prefix) error {
-	if err := addAddress(h.ns, h.rtnl, link, prefix); err != nil {
+func (h *Host) addAddress(prefix netip.Prefix) error {
+	if err := addAddress(h.ns, h.rtnl, h.link, prefix); err != nil {
 		return fmt.Errorf("%s: %w", h.name, err)
 	}
 	return nil

@@ -19,6 +19,10 @@ func (w Wheel) AtOnce() Window {
 	return Window{Ceiling: max(w.Jiffy(), time.Millisecond), Source: "at once"}
 }
 
+// BeforeAnyTimer is when an application has learnt of something by the packet that brought it: it may have
+// to wait for a processor (5 ms were seen in a guest with one), but no timer of TCP's is shorter than this.
+func BeforeAnyTimer() Window { return Window{Ceiling: RTOMin, Source: "before any timer of TCP's"} }
+
 // Reverted is data of which each copy is answered at once by an ICMP error that undoes the doubling.
 type Reverted struct{ Retransmission }
 
