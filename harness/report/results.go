@@ -15,6 +15,8 @@ type Run struct {
 	Schema   string   `json:"schema"`
 	Kernel   Kernel   `json:"kernel"`
 	Clock    string   `json:"clock"`              // "real" or "virtual"
+	Seed     uint64   `json:"seed,omitempty"`     // of everything random in the guest, if it was one
+	Attempts int      `json:"attempts,omitempty"` // 2 if a guest died before its kernel was up and was started again, with another seed
 	Profile  string   `json:"profile"`            // "scaled" or "defaults"
 	Family   int      `json:"family,omitempty"`   // 4 or 6 if only that family was run
 	Sabotage string   `json:"sabotage,omitempty"` // what was taken away behind the specs' backs: then a fail says nothing of the kernel

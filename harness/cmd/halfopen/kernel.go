@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -54,10 +55,10 @@ var labModules = []string{
 	"nf_conntrack", "nf_conntrack_netlink", "nft_ct", "nf_nat", "nft_chain_nat", "nft_masq", "nft_nat",
 }
 
-// guestProcs is how many specs run at once in a guest of so much memory (MiB). A spec takes up to
-// 30 MiB, its processes included, and on the virtual clock more of them at once win nothing: waiting
-// is free there.
-func guestProcs(wanted, memory int) int { return max(1, min(wanted, (memory-128)/32)) }
+// guestProcs is how many specs run at once in a guest of so much memory (MiB), whatever the machine
+// around it has: it decides what the guest does when. A spec takes up to 30 MiB, its processes
+// included, and on the virtual clock more of them at once win nothing: waiting is free there.
+func guestProcs(memory int) int { return max(1, (memory-128)/32) }
 
 // guestRun is one run in one guest.
 type guestRun struct {
@@ -258,7 +259,7 @@ func (c *runCommand) proveInGuest(ctx context.Context, catalogue *claim.Catalogu
 	}
 	g := &guestRun{
 		flags: c.guestFlags, name: c.Kernel, plan: plan, out: c.Out,
-		job:     guestJob{Profile: c.Profile, Clock: vm.Clock(c.Clock), Sabotage: c.Sabotage, Procs: guestProcs(c.Procs, c.Memory)},
+		job:     guestJob{Profile: c.Profile, Clock: vm.Clock(c.Clock), Sabotage: c.Sabotage, Procs: min(guestProcs(c.Memory), cmp.Or(c.Procs, guestProcs(c.Memory)))},
 		begun:   begin,
 		started: func(job runner.Job) { printer.Start(title(job.Spec)) },
 		decided: func(result report.SpecResult) {
@@ -279,10 +280,13 @@ func (c *runCommand) proveInGuest(ctx context.Context, catalogue *claim.Catalogu
 	}
 	results := report.Results(catalogue, r.specs)
 	err = write(c.Out, catalogue, r.specs, report.Run{
-		Kernel: r.begun.Kernel, Clock: c.Clock, Profile: c.Profile, Family: c.Family,
+		Kernel: r.begun.Kernel, Clock: c.Clock, Seed: r.outcome.Seed, Attempts: r.outcome.Attempts, Profile: c.Profile, Family: c.Family,
 		Sabotage: c.Sabotage, Started: r.begun.Date, Seconds: r.seconds, Complete: interrupted == nil, Claims: results,
 	})
 	printer.Finish(report.Closing{Folder: c.Out, Seconds: r.seconds})
+	if r.outcome.Attempts > 1 {
+		fmt.Printf("the guest died before its kernel was up and was started again, with seed %d\n", r.outcome.Seed)
+	}
 	for _, line := range r.trouble {
 		fmt.Println("the guest's kernel complained:", line)
 	}

@@ -296,7 +296,7 @@ func (c *matrixCommand) proveInGuest(ctx context.Context, catalogue *claim.Catal
 			Kernel: name, Clock: string(vm.Virtual), Seed: c.Seed, Append: c.Append, Memory: c.Memory, Budget: c.Budget, Mirror: c.Mirror,
 		},
 		name: name, plan: plan, out: folder,
-		job: guestJob{Profile: c.Profile, Clock: vm.Virtual, Procs: guestProcs(runner.DefaultProcs(), c.Memory)},
+		job: guestJob{Profile: c.Profile, Clock: vm.Virtual, Procs: guestProcs(c.Memory)},
 		images: image.Options{Cache: c.Cache, Progress: func(p image.Progress) {
 			watch.Step(fmt.Sprintf("%s %s %s", bar(p.Done, p.Total), p.Step, p.What))
 		}},
@@ -310,6 +310,9 @@ func (c *matrixCommand) proveInGuest(ctx context.Context, catalogue *claim.Catal
 		},
 	}
 	r, err := g.run(ctx)
+	if r.outcome.Attempts > 1 {
+		r.trouble = append([]string{fmt.Sprintf("it died before it was up and was started again, with seed %d", r.outcome.Seed)}, r.trouble...)
+	}
 	watch.Complained(r.trouble)
 	if !began {
 		// Nothing was decided on this kernel: a column of broken cells would say no more, and an empty
@@ -318,7 +321,8 @@ func (c *matrixCommand) proveInGuest(ctx context.Context, catalogue *claim.Catal
 		return report.Run{}, nil, errors.Join(err, r.ended)
 	}
 	run := report.Run{
-		Kernel: r.begun.Kernel, Clock: string(vm.Virtual), Profile: c.Profile, Family: c.Family, Started: r.begun.Date,
+		Kernel: r.begun.Kernel, Clock: string(vm.Virtual), Seed: r.outcome.Seed, Attempts: r.outcome.Attempts,
+		Profile: c.Profile, Family: c.Family, Started: r.begun.Date,
 		Seconds: r.seconds, Complete: err == nil && r.ended == nil, Claims: report.Results(catalogue, r.specs),
 	}
 	err = errors.Join(err, r.ended, write(folder, catalogue, r.specs, run))

@@ -22,7 +22,7 @@ type runCommand struct {
 	Names    []string `arg:"" optional:"" name:"story|claim" help:"Stories or claims to prove; all of them if none is named."`
 	Profile  string   `default:"" enum:",scaled,defaults" help:"Timeouts: scaled (the default on the running kernel) or the kernel's defaults (the default with --kernel; on the wall clock they take hours)."`
 	Family   int      `default:"0" help:"4 or 6: one address family alone."`
-	Procs    int      `default:"${procs}" help:"How many specs run side by side."`
+	Procs    int      `default:"0" help:"How many specs run side by side; ${procs} here, and as many as its memory allows in a guest, if not given."`
 	Out      string   `default:"halfopen-results" type:"path" help:"The folder for results.json, junit.xml and the packets."`
 	Sabotage string   `hidden:"" help:"Take a behaviour away behind the specs' backs (fixtures/claims.yaml lists the ways): the claims must fail."`
 	List     bool     `help:"List the claims and stop."`
@@ -37,7 +37,7 @@ func (c *runCommand) Run(ctx context.Context) error {
 		return err
 	}
 	switch {
-	case c.Procs < 1:
+	case c.Procs < 0:
 		return fmt.Errorf("--procs is at least 1, not %d", c.Procs)
 	case c.Kernel == "" && c.guestFlags != defaultGuestFlags:
 		return errors.New("--clock, --seed, --append, --memory, --budget, --mirror and --trace go with --kernel")
@@ -125,7 +125,7 @@ func (c *runCommand) prove(ctx context.Context, catalogue *claim.Catalogue, plan
 		planned(catalogue, plan))
 	began := time.Now()
 	specs, interrupted := runner.Run(ctx, plan, runner.Options{
-		Profile: c.Profile, Out: c.Out, Procs: c.Procs,
+		Profile: c.Profile, Out: c.Out, Procs: cmp.Or(c.Procs, runner.DefaultProcs()),
 		Started: func(job runner.Job) { printer.Start(title(job.Spec)) },
 		Decided: func(_ runner.Job, result report.SpecResult) { printer.Done(result) },
 	})
