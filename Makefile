@@ -35,6 +35,7 @@ specs:
 bench:
 	$(GO) test -run '^$$' -bench . -benchtime 3x ./harness/cmd/halfopen
 	$(GO) test -run '^$$' -bench . -benchtime 60x ./harness/lab
+	$(GO) test -run '^$$' -bench . -benchtime 3x ./harness/vm
 
 clean:
 	rm -rf halfopen halfopen-results halfopen-matrix

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,16 +13,18 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/halfopen/halfopen/harness/image"
+	"github.com/halfopen/halfopen/harness/report"
 )
 
 // The oldest and the newest kernel of the table.
 const oldest, newest = "debian:5.10", "debian:7.3"
 
-// deterministic are claims whose specs together use all that a guest has: long waits, several
-// processes, crashes, the firewall, forged segments, counters.
-var deterministic = []string{
+// inGuests are claims whose specs together use all that a guest has: long waits, several processes,
+// crashes, the firewall, a router, forged segments, counters.
+var inGuests = []string{
 	"process-crash/four-way-close", "process-crash/forked-child-delays-fin", "host-crash/four-tuple-new-connection",
 	"host-crash/data-abort-etimedout", "cable/own-cable-ehostunreach", "keepalive/exhausted-rst", "retransmission/abort-retries2-8",
+	"open/syn-default-lifetime", "middlebox/client-data-picked-up", "reset/exact-resets",
 }
 
 // bootable fills the cache with the kernels, or skips the test where a machine has none to boot.
@@ -44,36 +47,61 @@ func bootable(t testing.TB, kernels ...string) {
 	}
 }
 
-// Every claim holds in a guest, unscaled, and two runs of it leave the same bytes.
-func TestTwoRunsOfAGuestLeaveTheSameBytes(t *testing.T) {
+// proveInGuests runs the claims in guests of the oldest and the newest kernel and returns the folder.
+func proveInGuests(t testing.TB, halfopen string) (out string) {
+	t.Helper()
+	out = filepath.Join(t.TempDir(), "out")
+	args := slices.Concat([]string{"matrix", "--kernels", oldest + "," + newest, "--out", out}, inGuests)
+	if output, err := exec.Command(halfopen, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	return out
+}
+
+func TestClaimsHoldUnscaledInGuestsOfTheOldestAndTheNewestKernel(t *testing.T) {
 	g := NewWithT(t)
 	bootable(t, oldest, newest)
-	halfopen := command(t)
-	var runs []map[string][]byte
-	for len(runs) < 2 {
-		out := filepath.Join(t.TempDir(), "out")
-		args := slices.Concat([]string{"matrix", "--kernels", oldest + "," + newest, "--out", out}, deterministic)
-		output, err := exec.Command(halfopen, args...).CombinedOutput()
-		g.Expect(err).NotTo(HaveOccurred(), "%s", output)
-		if startedAgain(t, out) {
-			t.Log("a guest died before it was up, and got another seed: this run is none of the two")
-			continue
+	out := proveInGuests(t, command(t))
+	for _, folder := range foldersOf([]string{oldest, newest}) {
+		run, err := readResults(filepath.Join(out, folder))
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(run.Complete).To(BeTrue())
+		g.Expect(run.Seed).NotTo(BeZero())
+		g.Expect(run.Claims).To(HaveLen(2 * len(inGuests)))
+		for _, result := range run.Claims {
+			g.Expect(result.Verdict).To(Equal(report.Pass), result.ID)
 		}
+	}
+}
+
+// BenchmarkAgreement prints how many runs of the same two guests left the same bytes as the first.
+func BenchmarkAgreement(b *testing.B) {
+	bootable(b, oldest, newest)
+	halfopen := command(b)
+	var first map[string][]byte
+	agree := 0
+	for b.Loop() {
+		out := proveInGuests(b, halfopen)
 		// How long it took on the wall is the only thing that may differ.
 		for _, file := range []string{"matrix.json", "matrix.html", "matrix.txt"} {
-			g.Expect(os.Remove(filepath.Join(out, file))).To(Succeed())
+			if err := os.Remove(filepath.Join(out, file)); err != nil {
+				b.Fatal(err)
+			}
 		}
-		runs = append(runs, contents(t, out))
+		run := contents(b, out)
+		if first == nil {
+			first = run
+		}
+		if maps.EqualFunc(first, run, bytes.Equal) {
+			agree++
+		}
 	}
-	g.Expect(len(runs[0])).To(BeNumerically(">", 2*2*len(deterministic)), "a capture per spec, kernel and family, and the results")
-	for name, first := range runs[0] {
-		g.Expect(bytes.Equal(runs[1][name], first)).To(BeTrue(), "%s differs", name)
-	}
-	g.Expect(runs[1]).To(HaveLen(len(runs[0])))
+	b.ReportMetric(float64(agree)/float64(b.N), "agree/op")
+	b.ReportMetric(0, "ns/op")
 }
 
 // contents are the files below a folder.
-func contents(t *testing.T, folder string) map[string][]byte {
+func contents(t testing.TB, folder string) map[string][]byte {
 	t.Helper()
 	files := map[string][]byte{}
 	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
@@ -89,19 +117,4 @@ func contents(t *testing.T, folder string) map[string][]byte {
 		t.Fatal(err)
 	}
 	return files
-}
-
-// startedAgain tells whether a guest of a matrix was started more than once, and so has another seed
-// than the command was given.
-func startedAgain(t *testing.T, out string) bool {
-	t.Helper()
-	again := false
-	for _, folder := range foldersOf([]string{oldest, newest}) {
-		run, err := readResults(filepath.Join(out, folder))
-		if err != nil {
-			t.Fatal(err)
-		}
-		again = again || run.Attempts > 1
-	}
-	return again
 }

@@ -42,7 +42,7 @@ func TestScripts(t *testing.T) {
 }
 
 // command is halfopen as an executable of its own that anybody may run.
-func command(t *testing.T) string {
+func command(t testing.TB) string {
 	t.Helper()
 	folder, err := os.MkdirTemp("", "halfopen-test-")
 	if err != nil {
