@@ -56,9 +56,10 @@ var labModules = []string{
 }
 
 // guestProcs is how many specs run at once in a guest of so much memory (MiB), whatever the machine
-// around it has: it decides what the guest does when. A spec takes up to 30 MiB, its processes
-// included, and on the virtual clock more of them at once win nothing: waiting is free there.
-func guestProcs(memory int) int { return max(1, (memory-128)/32) }
+// around it has: it decides what the guest does when. A process that runs many specs takes up to 32 MiB,
+// its two hosts' processes as much again, and the program and the kernel 160. On the virtual clock more
+// of them at once win nothing: waiting is free there.
+func guestProcs(memory int) int { return max(1, (memory-160)/64) }
 
 // guestRun is one run in one guest.
 type guestRun struct {
