@@ -62,7 +62,9 @@ func (s shrunk) seesCopies(ctx context.Context, n int) []wire.Segment {
 	}
 	copies := Retransmission().From(s.writer).After(s.ACK.At)
 	s.writer.SeesWithin(ctx, patience, copies.Copy(n-1))
-	return copies.In(s.writer.Wire(ctx))[:n]
+	seen := copies.In(s.writer.Wire(ctx))
+	Expect(len(seen)).To(BeNumerically(">=", n), "copies, the first of which is the first segment to begin where it does")
+	return seen[:n]
 }
 
 var _ = Story("window", func() {
