@@ -11,5 +11,11 @@
 // The server's certificate is made when it starts, and the client takes any: who is at the other end is no
 // question in a lab.
 //
+// # What it costs others
+//
+// quic-go makes the static binary 2.0 MB larger (27.1 in the place of 25.1), and its packages take 0.4 ms
+// to initialise themselves. The processes that hold sockets begin their role before nearly all of them:
+// one was seen to cost 1 to 2 ms of processor time more, of 26, which is the larger binary's.
+//
 // Sources: RFC 9000 9.1 to 9.3 (probing, initiating and responding to migration), quic-go Conn.AddPath.
 package quic
