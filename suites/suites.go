@@ -2,6 +2,7 @@
 package suites
 
 import (
+	_ "github.com/halfopen/halfopen/suites/address"
 	_ "github.com/halfopen/halfopen/suites/application"
 	_ "github.com/halfopen/halfopen/suites/cable"
 	_ "github.com/halfopen/halfopen/suites/close"

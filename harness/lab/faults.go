@@ -180,24 +180,7 @@ func (h *Host) AddDefaultRoute(family int) error {
 // ForgetNeighbours empties the host's ARP and neighbour-discovery tables, so that the next packet
 // asks again.
 func (h *Host) ForgetNeighbours() error {
-	err := h.configure(func() error {
-		for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-			neighbours, err := h.rtnl.NeighList(h.link.Attrs().Index, family)
-			if err != nil {
-				return err
-			}
-			for _, n := range neighbours {
-				if n.State&netlink.NUD_NOARP != 0 {
-					continue
-				}
-				if err := h.rtnl.NeighDel(&n); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
-	if err != nil {
+	if err := h.configure(func() error { return forgetNeighbours(h.rtnl, h.link) }); err != nil {
 		return fmt.Errorf("cannot empty the neighbour table of %s: %w", h.name, err)
 	}
 	h.lab.Note("%s: neighbours forgotten", h.name)

@@ -3,6 +3,7 @@ package lab_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -234,6 +235,87 @@ func BenchmarkPair(b *testing.B) {
 	for _, l := range labs {
 		if err := l.Close(); err != nil {
 			b.Error(err)
+		}
+	}
+}
+
+func TestARouteLeavesAndReturnsWithoutItsAddress(t *testing.T) {
+	_, client, _ := pair(t)
+	before := routes(t, client)
+	for _, family := range []int{4, 6} {
+		if err := client.RemoveRoute(family); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if now := routes(t, client); strings.Contains(now, "192.0.2.0/24") || strings.Contains(now, "2001:db8::/64") {
+		t.Errorf("the routes are %s", now)
+	}
+	if now := addresses(t, client); !strings.Contains(now, "192.0.2.1") || !strings.Contains(now, "2001:db8::1") {
+		t.Errorf("the addresses are %s", now)
+	}
+	for _, family := range []int{4, 6} {
+		if err := client.RestoreRoute(family); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if now := routes(t, client); now != before {
+		t.Errorf("the routes are %s, and were %s", now, before)
+	}
+}
+
+// routes are the host's own of its main table.
+func routes(t *testing.T, host *lab.Host) string {
+	t.Helper()
+	var found []string
+	err := host.Do(func() error {
+		for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
+			list, err := netlink.RouteList(nil, family)
+			if err != nil {
+				return err
+			}
+			for _, route := range list {
+				found = append(found, route.String())
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(found)
+	return strings.Join(found, "; ")
+}
+
+func TestAnAddressMovesToAnotherDevice(t *testing.T) {
+	_, client, _ := pair(t)
+	for _, device := range []string{"lo", "inner0"} {
+		for _, family := range []int{4, 6} {
+			if err := client.RemoveAddress(family); err != nil {
+				t.Fatal(err)
+			}
+			if err := client.AddAddressTo(device, family); err != nil {
+				t.Fatal(err)
+			}
+			if now := addresses(t, client); strings.Contains(now, client.Address(family).String()+"/") {
+				t.Errorf("eth0 has %s", now)
+			}
+			var found []netlink.Addr
+			err := client.Do(func() error {
+				link, err := netlink.LinkByName(device)
+				if err == nil {
+					found, err = netlink.AddrList(link, netlink.FAMILY_ALL)
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.ContainsFunc(found, func(a netlink.Addr) bool { return a.IP.String() == client.Address(family).String() }) {
+				t.Errorf("%s has %v", device, found)
+			}
+			if err := client.RestoreAddress(family); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 }

@@ -32,3 +32,30 @@ func (h *Host) PinNeighbour(other *Host) error {
 	h.lab.Note("%s: the next hop to %s stays resolved", h.name, other.name)
 	return nil
 }
+
+// ForgetNeighbours is Host.ForgetNeighbours for the router, in the clients' network.
+func (r *Router) ForgetNeighbours() error {
+	if err := forgetNeighbours(r.rtnl, r.link[0]); err != nil {
+		return fmt.Errorf("cannot empty the neighbour table of %s: %w", r.name, err)
+	}
+	r.lab.Note("%s: neighbours forgotten", r.name)
+	return nil
+}
+
+func forgetNeighbours(rtnl *netlink.Handle, link netlink.Link) error {
+	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
+		neighbours, err := rtnl.NeighList(link.Attrs().Index, family)
+		if err != nil {
+			return err
+		}
+		for _, n := range neighbours {
+			if n.State&netlink.NUD_NOARP != 0 {
+				continue
+			}
+			if err := rtnl.NeighDel(&n); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -59,6 +59,7 @@ func Quantities() []Quantity {
 		{"stayed_open", Seconds, "from the window closing to the last probe seen, the connection still open", "open after %s"},
 		{"longest_interval", Seconds, "between two retransmissions, the longest seen", "longest interval %s"},
 		{"delivered_after", Seconds, "from the path being whole again to the data being read", "delivered after %s"},
+		{"migrated_after", Seconds, "from the address changing to an answer over the same QUIC connection", "QUIC answered after %s"},
 		{"connected_after", Seconds, "from the first SYN to the connection being established", "connected after %s"},
 		{"closed_after", Seconds, "from the fault to the last segment of the close", "closed after %s"},
 		{"expired_after", Seconds, "from entering a state to its expiry", "expired after %s"},

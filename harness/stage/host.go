@@ -86,6 +86,9 @@ func (h *Host) LinkUp() time.Duration {
 // RemoveAddress takes the host's address of the spec's family away.
 func (h *Host) RemoveAddress() time.Duration {
 	GinkgoHelper()
+	if h.scene.sabotaged("address-kept") {
+		return mono.Now()
+	}
 	return h.fault(func() error { return h.lab.RemoveAddress(h.scene.identity.Family) })
 }
 
@@ -101,6 +104,9 @@ func (h *Host) RestoreAddress() time.Duration {
 // MoveToOtherAddress gives the host an address that it did not have before.
 func (h *Host) MoveToOtherAddress() time.Duration {
 	GinkgoHelper()
+	if h.scene.sabotaged("no-other-address") {
+		return mono.Now()
+	}
 	return h.fault(func() error { return h.lab.AddOtherAddress(h.lab.OtherAddress(h.scene.identity.Family)) })
 }
 

@@ -41,3 +41,13 @@ func (h *Host) ResolveWithin(most time.Duration) {
 func (h *Host) neighbourSetting(name string) string {
 	return fmt.Sprintf("net.ipv%d.neigh.eth0.%s", h.scene.identity.Family, name)
 }
+
+// ForgetNeighbours empties the router's address resolution tables in the client's network, where asking then
+// fails after so long, unless it would sooner: three times, a second apart, by default.
+func (r *Router) ForgetNeighbours(most time.Duration) {
+	GinkgoHelper()
+	const solicitations = 3 // mcast_solicit
+	interval := min(time.Second, most/solicitations)
+	r.SetSysctl(fmt.Sprintf("net.ipv%d.neigh.near.retrans_time_ms", r.scene.identity.Family), int(interval.Milliseconds()))
+	mustStage(r.lab.ForgetNeighbours())
+}

@@ -81,6 +81,27 @@ func (r Retransmission) CopiesBefore() time.Duration {
 // AbortAfterWrite is when the connection is given up, from the write.
 func (r Retransmission) AbortAfterWrite() Window { return r.First().Then(r.AbortAfterFirst()) }
 
+// AbortUnsent is when the connection is given up, from the last copy that has left, where the host has no
+// way to send another: it lost its address or its route right after. The timer fires all the same
+// and backs off, and the clock takes its start from that copy's time stamp and not from T1
+// (tcp_retransmit_skb). A tail loss probe that cannot be sent either leaves the timer for the RTO
+// where it was (tcp_send_loss_probe). It takes a Retries2 of 2 and more.
+func (r Retransmission) AbortUnsent() Window {
+	start := r.Wheel.after(r.Wheel.RoundUp(r.RTO), "")
+	if r.TailLossProbe {
+		jiffy := r.Wheel.Jiffy()
+		start.Ceiling = max(start.Ceiling, r.probe().Ceiling+jiffy+r.Wheel.Lateness(jiffy))
+	}
+	limit, source := r.limit()
+	end := ladder{
+		wheel: r.Wheel, start: start, interval: r.interval,
+		limit: func(int) time.Duration { return limit },
+		grain: grain(r.Wheel),
+	}.climb()
+	end.Source = source + ", from the last copy that left"
+	return end.Window
+}
+
 // Intervals are the times between successive copies on the wire, from the original to the last
 // retransmission that can be: the first ends at the tail loss probe if there is one, or else at T1.
 // The wait between the last copy and the abort is not among them.

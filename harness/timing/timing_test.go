@@ -238,6 +238,20 @@ func TestReachableExpiries(t *testing.T) {
 	g.Expect(r.AbortAfterFirst().Floor).To(Equal(sec(14.399)), "the model, less the grain of a time stamp")
 }
 
+func TestAbortUnsent(t *testing.T) {
+	g := NewWithT(t)
+	plain := timing.Retransmission{RTO: 204 * ms, Retries2: 3}
+	g.Expect(plain.AbortUnsent().Floor).To(Equal(204*15*ms), "the fourth doubling's expiry, from the copy: 3.06 s")
+	g.Expect(plain.AbortUnsent().Floor).To(BeNumerically("<", plain.AbortAfterWrite().Floor), "which is one doubling less than from T1")
+	// Measured with tcp_retries2 3 and 15 at HZ=250, a tail loss probe being due: 3.12 to 3.14 s, 937.6 to 938.6 s.
+	for retries2, measured := range map[int][]float64{3: {3.12, 3.14}, 15: {937.6, 938.6}} {
+		model := timing.Retransmission{RTO: 204 * ms, Retries2: retries2, TailLossProbe: true, Wheel: timing.Wheel{HZ: 250}}
+		for _, seconds := range measured {
+			g.Expect(model.AbortUnsent().Contains(sec(seconds))).To(BeTrue(), "%v in %v", seconds, model.AbortUnsent())
+		}
+	}
+}
+
 func TestIntervals(t *testing.T) {
 	g := NewWithT(t)
 	r := written(250)

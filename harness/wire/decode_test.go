@@ -160,3 +160,26 @@ func TestAForgedSegmentIsTheSwitchs(t *testing.T) {
 	g.Expect(last.RelSeq).To(Equal(uint32(1)))
 	g.Expect(conversation.String()).To(ContainSubstring("switch -> client"))
 }
+
+func TestADatagramIsUnderstoodWhenItIsAskedFor(t *testing.T) {
+	g := NewWithT(t)
+	ethernet := &layers.Ethernet{SrcMAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, DstMAC: net.HardwareAddr{2, 0, 0, 0, 0, 2}, EthernetType: layers.EthernetTypeIPv6}
+	ip := &layers.IPv6{Version: 6, HopLimit: 64, NextHeader: layers.IPProtocolUDP, SrcIP: net.ParseIP("2001:db8::1"), DstIP: net.ParseIP("2001:db8::2")}
+	udp := &layers.UDP{SrcPort: 50000, DstPort: 7000}
+	g.Expect(udp.SetNetworkLayerForChecksum(ip)).To(Succeed())
+	buffer := gopacket.NewSerializeBuffer()
+	g.Expect(gopacket.SerializeLayers(buffer, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}, ethernet, ip, udp, gopacket.Payload("x"))).To(Succeed())
+	frame := Frame{Port: "client", Kind: newDecoder().decode(buffer.Bytes()).kind, Data: buffer.Bytes(), Delivered: true}
+
+	datagram, ok := frame.Datagram()
+	g.Expect(ok).To(BeTrue())
+	g.Expect(datagram).To(Equal(Datagram{
+		From: "client", Src: netip.MustParseAddrPort("[2001:db8::1]:50000"), Dst: netip.MustParseAddrPort("[2001:db8::2]:7000"), Delivered: true,
+	}))
+
+	frame.Direction = Leaving
+	_, ok = frame.Datagram()
+	g.Expect(ok).To(BeFalse(), "its copy on the other side")
+	_, ok = Frame{Kind: "TCP", Data: frameOf(t, false, &layers.TCP{SrcPort: 1, DstPort: 2}, "x")}.Datagram()
+	g.Expect(ok).To(BeFalse(), "a segment")
+}

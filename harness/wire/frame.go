@@ -3,6 +3,9 @@ package wire
 import (
 	"net/netip"
 	"time"
+
+	"github.com/gopacket/gopacket"
+	"github.com/gopacket/gopacket/layers"
 )
 
 // Direction is which way a frame crossed a port, seen from the switch.
@@ -55,4 +58,32 @@ type ICMPError struct {
 	Text      string         // "ICMPv4 DestinationUnreachable(Port)"
 	Src, Dst  netip.AddrPort // of the TCP packet it is about; ports 0 if it quotes none
 	Delivered bool
+}
+
+// Datagram is a UDP datagram as it left a host.
+type Datagram struct {
+	At        time.Duration // monotonic
+	From      string        // the host whose port it entered
+	Src, Dst  netip.AddrPort
+	Delivered bool
+}
+
+// Datagram understands the frame as a UDP datagram; ok is false for any other and for a leaving copy. It is
+// decoded when it is asked for: the claims about TCP have none.
+func (f Frame) Datagram() (d Datagram, ok bool) {
+	if f.Direction != Entering || f.Kind != "IPv4 UDP" && f.Kind != "IPv6 UDP" {
+		return Datagram{}, false
+	}
+	packet := gopacket.NewPacket(f.Data, layers.LayerTypeEthernet, gopacket.DecodeOptions{Lazy: true, NoCopy: true})
+	network, udp := packet.NetworkLayer(), packet.Layer(layers.LayerTypeUDP)
+	if network == nil || udp == nil {
+		return Datagram{}, false
+	}
+	src, _ := netip.AddrFromSlice(network.NetworkFlow().Src().Raw())
+	dst, _ := netip.AddrFromSlice(network.NetworkFlow().Dst().Raw())
+	ports := udp.(*layers.UDP)
+	return Datagram{
+		At: f.At, From: f.Port, Delivered: f.Delivered,
+		Src: netip.AddrPortFrom(src, uint16(ports.SrcPort)), Dst: netip.AddrPortFrom(dst, uint16(ports.DstPort)),
+	}, true
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/halfopen/halfopen/harness/lab"
 	"github.com/halfopen/halfopen/harness/socket"
 	. "github.com/halfopen/halfopen/harness/stage"
+	"github.com/halfopen/halfopen/harness/wire"
 	. "github.com/halfopen/halfopen/harness/wire/match"
 )
 
@@ -118,6 +119,21 @@ var _ = Story("close", func() {
 			Expect(conn.Listener.Unaccepted()).To(BeZero())
 			Expect(conn.Server.State()).To(Equal(socket.Gone))
 			Observe("state", conn.Server.State())
+		})
+
+	It("opens a new connection at a SYN whose number is old and whose timestamp is not",
+		Claim("close/time-wait-timestamps"), func(ctx SpecContext) {
+			client, server := Pair(ctx)
+			conn := Connect(ctx, client, server)
+			closeInOrder(ctx, conn.Server, conn.Client)
+			const before, later = -100, -1000
+
+			late := conn.Server.Forge(ctx, Forgery{Flags: wire.FlagSYN, Seq: before, Aged: later})
+
+			answer := conn.Server.Sees(ctx, SYNACK().From(server).After(late.At))
+			Expect(answer.Ack).To(Equal(late.Seq + 1))
+			Expect(conn.Wire(ctx).Since(late.At)).To(ShowNone(ACK().From(server)), "no acknowledgement of the old connection")
+			Observe("synacks", 1)
 		})
 
 	for _, each := range []struct {

@@ -2,6 +2,7 @@ package window
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -31,13 +32,19 @@ type shrunk struct {
 // acknowledgement of a part of a segment does not arm the timer anew: it runs since the write.
 func shrink(ctx context.Context, client, server *Host, adjust func(writer *End)) shrunk {
 	GinkgoHelper()
+	return shrinkTo(ctx, client, server, 0, sentence, adjust)
+}
+
+// shrinkTo is shrink to a window of some bytes, with a text of more in flight.
+func shrinkTo(ctx context.Context, client, server *Host, window int, text string, adjust func(writer *End)) shrunk {
+	GinkgoHelper()
 	client.SetSysctl("net.ipv4.tcp_early_retrans", 0) // the first copy is a timeout's
 	reader, writer := Connect(ctx, client, server).Split(ServerBreaks)
 	adjust(writer)
 	s := shrunk{reader: reader, writer: writer, model: writer.ShrunkWindow()}
 	s.word = server.Blackhole(client, lab.All)
-	took := writer.Draft(ctx, Forgery{Flags: wire.FlagACK, Ack: 1})
-	writer.Write(ctx, sentence)
+	took := writer.Draft(ctx, Forgery{Flags: wire.FlagACK, Ack: 1, Window: window})
+	writer.Write(ctx, text)
 	s.ACK = client.Forge(ctx, took) // well before the first copy
 	s.data = writer.Sees(ctx, Data().From(writer).Delivered())
 	return s
@@ -55,7 +62,9 @@ func (s shrunk) seesCopies(ctx context.Context, n int) []wire.Segment {
 	}
 	copies := Retransmission().From(s.writer).After(s.ACK.At)
 	s.writer.SeesWithin(ctx, patience, copies.Copy(n-1))
-	return copies.In(s.writer.Wire(ctx))[:n]
+	seen := copies.In(s.writer.Wire(ctx))
+	Expect(len(seen)).To(BeNumerically(">=", n), "copies, the first of which is the first segment to begin where it does")
+	return seen[:n]
 }
 
 var _ = Story("window", func() {
@@ -91,6 +100,38 @@ var _ = Story("window", func() {
 			Expect(s.reader.ReadAll(ctx, len(sentence)+4)).To(Deliver(sentence + " yes"))
 			Observe("stayed_open", passed)
 			Observe("retransmissions", found.Copy+1)
+		})
+
+	It("that shrank to zero holds back what is written afterwards, until it opens",
+		Claim("window/shrunk-no-new-data"), SpecPriority(2), func(ctx SpecContext) {
+			client, server := Pair(ctx)
+			s := shrink(ctx, client, server, func(writer *End) {
+				writer.Set(ctx, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // else Nagle's algorithm would hold it back
+			})
+			s.writer.Write(ctx, " and now?")
+			copies := s.seesCopies(ctx, 3)
+
+			Expect(s.writer.Wire(ctx).Since(s.ACK.At)).To(ShowNone(AnySegment().Carrying(" and now?")))
+			s.word.Remove()
+			Expect(s.reader.ReadAll(ctx, len(sentence+" and now?"))).To(Deliver(sentence + " and now?"))
+			Observe("window_probes", len(copies))
+		})
+
+	It("that shrank under data in flight has what lies within it sent again, as any data is",
+		Claim("window/shrunk-retransmitted-within"), SpecPriority(2), func(ctx SpecContext) {
+			client, server := Pair(ctx)
+			const window = 1024 // bytes: less than a segment, and what the scale of a large buffer can still say
+
+			text := strings.Repeat(sentence, 5*window/4/len(sentence)) // one segment, a part of which lies beyond
+			var model timing.Retransmission
+			s := shrinkTo(ctx, client, server, window, text, func(writer *End) { model = writer.Retransmission() })
+			copies := s.seesCopies(ctx, 3)
+
+			Expect(append([]wire.Segment{s.data}, copies...)).To(Gaps(OnRealClock(model.Intervals()[:3])...))
+			Expect(copies[0].RelSeq).To(Equal(s.ACK.RelAck), "what is sent again begins with the first byte that was not acknowledged")
+			Expect(copies).To(ShowOnly(Retransmission().Carrying(text[1 : 1+window])))
+			Expect(s.writer.Counted("TCPTimeouts")).To(Equal(3), "they are timeouts' as ever")
+			Observe("first_retransmission_after", copies[0].At-s.data.At)
 		})
 
 	It("that shrank to zero ends the connection when the peer has been silent for twice the longest timeout",

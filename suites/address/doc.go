@@ -1,0 +1,2 @@
+// Package address tells what happens when a host's address changes, moves or leaves, or its route does.
+package address
