@@ -3,7 +3,9 @@ package lab
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
+	"os"
 
 	"github.com/vishvananda/netlink"
 )
@@ -136,44 +138,29 @@ func (h *Host) RemoveOtherAddress(prefix netip.Prefix) error {
 	return nil
 }
 
-// RouteMinimumRTO sets `rto_min` on the host's route to its network (ip-route(8)), in
-// milliseconds as the kernel keeps it.
-func (h *Host) RouteMinimumRTO(family int, milliseconds int) error {
+// AddAddressTo gives the host's address of a family to another of its devices, as a single address
+// without a network: the host has it, and the cable's device has not. The device is "lo", or else a
+// bridge of that name without a port, which is added.
+func (h *Host) AddAddressTo(device string, family int) error {
+	address := h.Address(family)
 	err := h.configure(func() error {
-		route := &netlink.Route{
-			LinkIndex: h.link.Attrs().Index,
-			Dst:       ipNet(h.prefix(family).Masked()),
-			Scope:     netlink.SCOPE_LINK,
-			Protocol:  2, // RTPROT_KERNEL, as the connected route has
-			RtoMin:    milliseconds, RtoMinLock: true,
+		if device != "lo" {
+			attrs := netlink.NewLinkAttrs()
+			attrs.Name, attrs.Flags = device, net.FlagUp
+			if err := h.rtnl.LinkAdd(&netlink.Bridge{LinkAttrs: attrs}); err != nil && !errors.Is(err, os.ErrExist) {
+				return err
+			}
 		}
-		if family == 4 {
-			route.Src = h.ipv4.Addr().AsSlice()
-			return h.rtnl.RouteReplace(route)
+		link, err := h.rtnl.LinkByName(device)
+		if err != nil {
+			return err
 		}
-		route.Scope, route.Priority = netlink.SCOPE_UNIVERSE, 256 // IP6_RT_PRIO_ADDRCONF
-		return h.rtnl.RouteReplace(route)
+		return addAddress(h.ns, h.rtnl, link, netip.PrefixFrom(address, address.BitLen()))
 	})
 	if err != nil {
-		return fmt.Errorf("cannot set rto_min on the route of %s: %w", h.name, err)
+		return fmt.Errorf("cannot add %s to %s of %s: %w", address, device, h.name, err)
 	}
-	h.lab.Note("%s: rto_min %d ms on the route", h.name, milliseconds)
-	return nil
-}
-
-// AddDefaultRoute makes the host look for every address of a family on its own network.
-func (h *Host) AddDefaultRoute(family int) error {
-	everything := netip.PrefixFrom(netip.IPv4Unspecified(), 0)
-	if family == 6 {
-		everything = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
-	}
-	err := h.configure(func() error {
-		return h.rtnl.RouteAdd(&netlink.Route{LinkIndex: h.link.Attrs().Index, Dst: ipNet(everything), Scope: netlink.SCOPE_LINK})
-	})
-	if err != nil {
-		return fmt.Errorf("cannot add a default route to %s: %w", h.name, err)
-	}
-	h.lab.Note("%s: default route added", h.name)
+	h.lab.Note("%s: address %s added to %s", h.name, address, device)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	. "github.com/onsi/gomega"
 	"golang.org/x/sys/unix"
 
+	"github.com/halfopen/halfopen/harness/internal/testhost"
 	"github.com/halfopen/halfopen/harness/mono"
 	"github.com/halfopen/halfopen/harness/process"
 )
@@ -19,7 +20,7 @@ const (
 // beating is a connection whose server asks and whose client answers, once the first answer is there.
 func beating(t *testing.T) (client *process.Process, asking *process.Pending, c connection) {
 	t.Helper()
-	host(t)
+	testhost.New(t)
 	ctx := within(t, 20*time.Second)
 	client = start(t, "client")
 	c = connect(t, ctx, client, start(t, "server"), families[0])
@@ -64,7 +65,7 @@ func TestAHeartbeatEndsWithAnErrno(t *testing.T) {
 
 func TestAHeartbeatTakesNoOtherWordForAnAnswer(t *testing.T) {
 	g := NewWithT(t)
-	host(t)
+	testhost.New(t)
 	ctx := within(t, 10*time.Second)
 	c := connect(t, ctx, start(t, "client"), start(t, "server"), families[0])
 	asking := c.server.StartHeartbeat(process.Heartbeat{Every: beatEvery, Most: beatMost})

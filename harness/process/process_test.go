@@ -20,9 +20,9 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/halfopen/halfopen/harness/internal/testhost"
 	"github.com/halfopen/halfopen/harness/mono"
 	"github.com/halfopen/halfopen/harness/process"
-	"github.com/halfopen/halfopen/harness/sandbox"
 )
 
 // victimVariable marks a test binary that only starts a process and a holder and waits for its own
@@ -34,31 +34,10 @@ func TestMain(m *testing.M) {
 	if os.Getenv(victimVariable) != "" {
 		beVictim()
 	}
-	if err := sandbox.Enter(sandbox.Options{}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(2)
-	}
-	os.Exit(m.Run())
+	testhost.Main(m)
 }
 
 var families = []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.IPv6Loopback()}
-
-// host gives the test's goroutine a network namespace with lo up. The thread is never unlocked:
-// it ends with the test, and its namespace with it.
-func host(t testing.TB) {
-	t.Helper()
-	runtime.LockOSThread()
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Fatalf("make a network namespace: %v", err)
-	}
-	lo, err := netlink.LinkByName("lo")
-	if err == nil {
-		err = netlink.LinkSetUp(lo)
-	}
-	if err != nil {
-		t.Fatalf("set lo up: %v", err)
-	}
-}
 
 func start(t testing.TB, name string) *process.Process {
 	t.Helper()
@@ -106,7 +85,7 @@ func TestEachFamily(t *testing.T) {
 	for _, addr := range families {
 		t.Run(addr.String(), func(t *testing.T) {
 			g := NewWithT(t)
-			host(t)
+			testhost.New(t)
 			ctx := within(t, 10*time.Second)
 			c := connect(t, ctx, start(t, "client"), start(t, "server"), addr)
 			g.Expect(c.client.Remote()).To(Equal(c.listener.Local()))
@@ -136,7 +115,7 @@ func TestEachFamily(t *testing.T) {
 
 func TestSocketsAreAsTheKernelMakesThem(t *testing.T) {
 	g := NewWithT(t)
-	host(t)
+	testhost.New(t)
 	ctx := within(t, 10*time.Second)
 	c := connect(t, ctx, start(t, "client"), start(t, "server"), families[0])
 	for _, s := range []*process.Socket{c.client, c.server, c.listener} {
@@ -148,7 +127,7 @@ func TestSocketsAreAsTheKernelMakesThem(t *testing.T) {
 
 func TestOptions(t *testing.T) {
 	g := NewWithT(t)
-	host(t)
+	testhost.New(t)
 	ctx := within(t, 10*time.Second)
 	c := connect(t, ctx, start(t, "client"), start(t, "server"), families[0],
 		process.NoDelay(), process.SockOpt(unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 1234))
@@ -169,7 +148,7 @@ func TestOptions(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	g := NewWithT(t)
-	host(t)
+	testhost.New(t)
 	ctx := within(t, 10*time.Second)
 	client := start(t, "client")
 	for _, addr := range families {
@@ -189,7 +168,7 @@ func TestRefusals(t *testing.T) {
 
 func TestErrorsOfAConnection(t *testing.T) {
 	g := NewWithT(t)
-	host(t)
+	testhost.New(t)
 	ctx := within(t, 10*time.Second)
 	c := connect(t, ctx, start(t, "client"), start(t, "server"), families[0])
 	waiting := c.client.StartAwait(0)
@@ -215,7 +194,7 @@ func TestErrorsOfAConnection(t *testing.T) {
 
 func TestABlockedReadHasTheErrnoOfAReset(t *testing.T) {
 	g := NewWithT(t)
-	host(t)
+	testhost.New(t)
 	ctx := within(t, 10*time.Second)
 	c := connect(t, ctx, start(t, "client"), start(t, "server"), families[1])
 	reads := []*process.Pending{c.client.StartRead(10), c.client.StartRead(10)}
@@ -232,7 +211,7 @@ func TestABlockedReadHasTheErrnoOfAReset(t *testing.T) {
 
 func TestCloseEndsWhatIsPending(t *testing.T) {
 	g := NewWithT(t)
-	host(t)
+	testhost.New(t)
 	ctx := within(t, 10*time.Second)
 	c := connect(t, ctx, start(t, "client"), start(t, "server"), families[0])
 	read, await := c.client.StartRead(10), c.client.StartAwait(unix.EPOLLRDHUP)
@@ -251,7 +230,7 @@ func TestCloseEndsWhatIsPending(t *testing.T) {
 
 func TestACloseThatLingersBlocksItselfAlone(t *testing.T) {
 	g := NewWithT(t)
-	host(t)
+	testhost.New(t)
 	ctx := within(t, 10*time.Second)
 	c := connect(t, ctx, start(t, "client"), start(t, "server"), families[0])
 	g.Expect(c.client.SetLinger(ctx, 1)).To(Succeed())
@@ -274,7 +253,7 @@ func TestACloseThatLingersBlocksItselfAlone(t *testing.T) {
 
 func TestABacklogIsTheKernels(t *testing.T) {
 	g := NewWithT(t)
-	host(t)
+	testhost.New(t)
 	ctx := within(t, 10*time.Second)
 	server, client := start(t, "server"), start(t, "client")
 	listener, err := server.ListenWithBacklog(ctx, netip.AddrPortFrom(families[0], 0), 0)
@@ -289,7 +268,7 @@ func TestABacklogIsTheKernels(t *testing.T) {
 
 func TestAContextEndsTheWaitOnly(t *testing.T) {
 	g := NewWithT(t)
-	host(t)
+	testhost.New(t)
 	ctx := within(t, 10*time.Second)
 	c := connect(t, ctx, start(t, "client"), start(t, "server"), families[0])
 	short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
@@ -306,7 +285,7 @@ func TestAContextEndsTheWaitOnly(t *testing.T) {
 
 func TestFillingAndDraining(t *testing.T) {
 	g := NewWithT(t)
-	host(t)
+	testhost.New(t)
 	ctx := within(t, 20*time.Second)
 	c := connect(t, ctx, start(t, "client"), start(t, "server"), families[0], process.SockOpt(unix.SOL_SOCKET, unix.SO_SNDBUF, 64<<10))
 	filled, err := c.client.WriteUntilBlocked(ctx)
@@ -336,7 +315,7 @@ func TestFillingAndDraining(t *testing.T) {
 
 func TestADialThatIsUnderWay(t *testing.T) {
 	g := NewWithT(t)
-	host(t)
+	testhost.New(t)
 	ctx := within(t, 10*time.Second)
 	// A cable whose other end belongs to nobody, and a neighbour there that needs no resolution.
 	attributes := netlink.NewLinkAttrs()
@@ -367,7 +346,7 @@ func TestEveryMannerOfDeath(t *testing.T) {
 	for _, manner := range process.Manners() {
 		t.Run(manner.String(), func(t *testing.T) {
 			g := NewWithT(t)
-			host(t)
+			testhost.New(t)
 			ctx := within(t, 10*time.Second)
 			client := start(t, "client")
 			c := connect(t, ctx, client, start(t, "server"), families[0])
@@ -401,7 +380,7 @@ func TestEveryMannerOfDeath(t *testing.T) {
 
 func TestADeathOfAnotherMannerIsAnError(t *testing.T) {
 	g := NewWithT(t)
-	host(t)
+	testhost.New(t)
 	ctx := within(t, 10*time.Second)
 	client := start(t, "client")
 	_, err := client.Listen(ctx, netip.AddrPortFrom(families[0], 0))
@@ -420,7 +399,7 @@ func TestADeathOfAnotherMannerIsAnError(t *testing.T) {
 
 func TestFreezeAndThaw(t *testing.T) {
 	g := NewWithT(t)
-	host(t)
+	testhost.New(t)
 	ctx := within(t, 10*time.Second)
 	client := start(t, "client")
 	c := connect(t, ctx, client, start(t, "server"), families[0])
@@ -451,7 +430,7 @@ func TestFreezeAndThaw(t *testing.T) {
 
 func TestARequestThatDoesNotFitTheChannelOfAFrozenProcess(t *testing.T) {
 	g := NewWithT(t)
-	host(t)
+	testhost.New(t)
 	ctx := within(t, 10*time.Second)
 	client := start(t, "client")
 	c := connect(t, ctx, client, start(t, "server"), families[0])
@@ -490,7 +469,7 @@ func TestAHolderDelaysTheFIN(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			host(t)
+			testhost.New(t)
 			ctx := within(t, 10*time.Second)
 			client := start(t, "client")
 			c := connect(t, ctx, client, start(t, "server"), families[0])
@@ -515,7 +494,7 @@ func TestAHolderDelaysTheFIN(t *testing.T) {
 
 func TestAHolderLeavesNoZombieWhileItsParentLives(t *testing.T) {
 	g := NewWithT(t)
-	host(t)
+	testhost.New(t)
 	ctx := within(t, 10*time.Second)
 	c := connect(t, ctx, start(t, "client"), start(t, "server"), families[0])
 	holder, err := c.client.Share(ctx)
@@ -526,7 +505,7 @@ func TestAHolderLeavesNoZombieWhileItsParentLives(t *testing.T) {
 
 func TestNothingIsLeft(t *testing.T) {
 	g := NewWithT(t)
-	host(t)
+	testhost.New(t)
 	ctx := within(t, 10*time.Second)
 	round := func() []int {
 		client, err := process.Start(process.Options{Name: "client"})
@@ -629,7 +608,7 @@ func TestAProcessStartsNoProcess(t *testing.T) {
 // BenchmarkStart is a process from Start to its first answer and its end; cpu-us/op is what the
 // process cost in user and system time.
 func BenchmarkStart(b *testing.B) {
-	host(b)
+	testhost.New(b)
 	ctx := context.Background()
 	var before, after unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_CHILDREN, &before); err != nil {
@@ -660,7 +639,7 @@ func BenchmarkStart(b *testing.B) {
 
 func TestAProcessThatWaitsDoesNotWakeUp(t *testing.T) {
 	g := NewWithT(t)
-	host(t)
+	testhost.New(t)
 	ctx := within(t, 20*time.Second)
 	client := start(t, "client")
 	c := connect(t, ctx, client, start(t, "server"), families[0])

@@ -18,10 +18,9 @@ import (
 // ProgramOptions say what program to start.
 type ProgramOptions struct {
 	Name string   // for error messages: "nginx"
-	Role string   // this same binary in a role of another package (IsRole) ...
-	Path string   // ... or else an executable
+	Path string   // the executable
 	Args []string // without the program's own name
-	Env  []string // all of the environment, for an executable
+	Env  []string // all of the environment
 	Dir  string   // empty: the caller's
 }
 
@@ -43,16 +42,10 @@ type Line struct {
 	At   time.Duration // monotonic
 }
 
-// IsRole tells whether this process is a Program in the role of that name.
-func IsRole(name string) bool { return os.Getenv(roleVariable) == name }
-
 // StartProgram starts a program on the host of the calling thread; what Start says of threads holds
 // here too.
 func StartProgram(o ProgramOptions) (*Program, error) {
 	run := command{path: o.Path, argv: append([]string{o.Name}, o.Args...), env: o.Env, dir: o.Dir}
-	if o.Role != "" {
-		run.path, run.env = executable, append(environment(o.Role), o.Env...)
-	}
 	said, theirs, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("start %s: make a pipe for what it says: %w", o.Name, err)

@@ -7,12 +7,13 @@ import (
 
 	. "github.com/onsi/gomega"
 
+	"github.com/halfopen/halfopen/harness/internal/testhost"
 	"github.com/halfopen/halfopen/harness/process"
 )
 
 func shell(t *testing.T, script string) *process.Program {
 	t.Helper()
-	host(t)
+	testhost.New(t)
 	p, err := process.StartProgram(process.ProgramOptions{Name: "sh", Path: "/bin/sh", Args: []string{"-c", script}, Env: []string{"WORD=hello"}, Dir: "/"})
 	if err != nil {
 		t.Fatal(err)

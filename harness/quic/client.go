@@ -12,6 +12,8 @@ import (
 	quicgo "github.com/quic-go/quic-go"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/halfopen/halfopen/harness/process"
 )
 
 // Greeting is the line that the client says first, Again the one that it says from another address.
@@ -82,7 +84,7 @@ func migrate(ctx context.Context, conn *quicgo.Conn, to netip.AddrPort) error {
 	if err := path.Switch(); err != nil {
 		return fmt.Errorf("switch to the path from %s: %w", to, err)
 	}
-	tell(Event{What: Migrated, From: to.String()})
+	process.Tell(process.Event{What: Migrated, From: to.String()})
 	return nil
 }
 
@@ -112,6 +114,6 @@ func (l lossy) WriteMsgUDP(b, oob []byte, to *net.UDPAddr) (n, oobn int, err err
 func hear(stream *quicgo.Stream) {
 	lines := bufio.NewScanner(stream)
 	for lines.Scan() {
-		tell(Event{What: Answered, Text: lines.Text()})
+		process.Tell(process.Event{What: Answered, Text: lines.Text()})
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	quicgo "github.com/quic-go/quic-go"
+
+	"github.com/halfopen/halfopen/harness/process"
 )
 
 func (s *Server) serve() error {
@@ -28,13 +30,13 @@ func (s *Server) serve() error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	tell(Event{What: Listening, Text: listener.Addr().String()})
+	process.Tell(process.Event{What: Listening, Text: listener.Addr().String()})
 	for {
 		conn, err := listener.Accept(context.Background())
 		if err != nil {
 			return fmt.Errorf("accept: %w", err)
 		}
-		tell(Event{What: Accepted})
+		process.Tell(process.Event{What: Accepted})
 		go echo(conn)
 	}
 }
@@ -47,7 +49,7 @@ func echo(conn *quicgo.Conn) {
 	}
 	lines := bufio.NewScanner(stream)
 	for lines.Scan() {
-		tell(Event{What: Heard, Text: lines.Text(), From: conn.RemoteAddr().String()})
+		process.Tell(process.Event{What: Heard, Text: lines.Text(), From: conn.RemoteAddr().String()})
 		if _, err := fmt.Fprintln(stream, lines.Text()); err != nil {
 			return
 		}

@@ -2,10 +2,7 @@ package socket_test
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
-	"os"
-	"runtime"
 	"testing"
 	"time"
 
@@ -13,20 +10,13 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/halfopen/halfopen/harness/internal/testhost"
 	"github.com/halfopen/halfopen/harness/mono"
 	"github.com/halfopen/halfopen/harness/process"
-	"github.com/halfopen/halfopen/harness/sandbox"
 	"github.com/halfopen/halfopen/harness/socket"
 )
 
-func TestMain(m *testing.M) {
-	process.RunRole()
-	if err := sandbox.Enter(sandbox.Options{}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(2)
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { testhost.Main(m) }
 
 var families = []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.IPv6Loopback()}
 
@@ -45,17 +35,8 @@ type connection struct {
 // newStage locks the thread for good: the namespace ends with it.
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	runtime.LockOSThread()
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Fatalf("make a network namespace: %v", err)
-	}
-	lo, err := netlink.LinkByName("lo")
-	if err == nil {
-		err = netlink.LinkSetUp(lo)
-	}
-	if err != nil {
-		t.Fatalf("set lo up: %v", err)
-	}
+	testhost.New(t)
+	var err error
 	s := &stage{}
 	var cancel context.CancelFunc
 	s.ctx, cancel = context.WithTimeout(context.Background(), 20*time.Second)
@@ -328,10 +309,7 @@ func TestCounters(t *testing.T) {
 }
 
 func BenchmarkGet(b *testing.B) {
-	runtime.LockOSThread()
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		b.Fatal(err)
-	}
+	testhost.New(b)
 	diag, err := socket.Open()
 	if err != nil {
 		b.Fatal(err)

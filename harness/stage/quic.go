@@ -3,6 +3,7 @@ package stage
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -28,7 +29,7 @@ const (
 func ConnectQUIC(ctx context.Context, client, server *Host, migrates bool) *QUIC {
 	GinkgoHelper()
 	listening := server.startProgram("QUIC server", serverPort, quic.Server{Address: netip.AddrPortFrom(server.Address(), serverPort)}.Start)
-	listening.awaits(ctx, Soon, "that it listens", told(quic.Listening, ""))
+	listening.awaits(ctx, Soon, "that it listens", process.Tells(quic.Listening, ""))
 	caller := quic.Client{
 		Local: netip.AddrPortFrom(client.Address(), clientPort), Server: listening.address,
 		Migrate: migrates, Deaf: client.scene.sabotaged("address-unheeded"),
@@ -42,7 +43,7 @@ func ConnectQUIC(ctx context.Context, client, server *Host, migrates bool) *QUIC
 	}
 	conn := &QUIC{Server: listening}
 	conn.Client = client.startProgram("QUIC client", clientPort, caller.Start)
-	conn.Client.awaits(ctx, Soon, "that it has an answer", told(quic.Answered, quic.Greeting))
+	conn.Client.awaits(ctx, Soon, "that it has an answer", process.Tells(quic.Answered, quic.Greeting))
 	client.scene.settle(ctx)
 	return conn
 }
@@ -51,14 +52,15 @@ func ConnectQUIC(ctx context.Context, client, server *Host, migrates bool) *QUIC
 // other address, and returns when that was.
 func (q *QUIC) AnswersAgain(ctx context.Context) (at time.Duration) {
 	GinkgoHelper()
-	answer, _ := quic.Read(q.Client.awaits(ctx, Soon, "that it has an answer", told(quic.Answered, quic.Again)))
+	answer, _ := q.Client.awaits(ctx, Soon, "that it has an answer", process.Tells(quic.Answered, quic.Again)).Event()
 	return answer.At
 }
 
 // Connections is how many connections the server has accepted.
 func (q *QUIC) Connections() (n int) {
+	accepted := process.Tells(quic.Accepted, "")
 	for _, line := range q.Server.program.Lines() {
-		if told(quic.Accepted, "")(line) {
+		if accepted(line) {
 			n++
 		}
 	}
@@ -67,12 +69,7 @@ func (q *QUIC) Connections() (n int) {
 
 // Ended tells whether the client's connection has ended.
 func (q *QUIC) Ended() bool {
-	for _, line := range q.Client.program.Lines() {
-		if told(quic.Failed, "")(line) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(q.Client.program.Lines(), process.Tells(quic.Failed, ""))
 }
 
 // Datagrams is what a host has sent by UDP since a moment.
@@ -85,12 +82,4 @@ func (h *Host) Datagrams(ctx context.Context, since time.Duration) (sent []wire.
 		}
 	}
 	return sent
-}
-
-// told fits a line that tells of something, and of this text if it is not empty.
-func told(what quic.Happening, text string) func(process.Line) bool {
-	return func(line process.Line) bool {
-		event, ok := quic.Read(line)
-		return ok && event.What == what && (text == "" || event.Text == text)
-	}
 }

@@ -22,7 +22,7 @@ func (h *Host) WebServer(ctx context.Context, server web.Server) *Program {
 		server.IdleTimeout, server.Ping = 0, web.Ping{}
 	}
 	started := h.startProgram("Go's web server", serverPort, server.Start)
-	started.awaits(ctx, Soon, "that it listens", happened(web.Listening, ""))
+	started.awaits(ctx, Soon, "that it listens", process.Tells(web.Listening, ""))
 	return started
 }
 
@@ -36,7 +36,7 @@ func (h *Host) WebClient(ctx context.Context, client web.Client, server *Program
 		client.IdleConnTimeout, client.Ping = 0, web.Ping{}
 	}
 	started := h.startProgram("Go's web client", clientPort, client.Start)
-	server.awaits(ctx, Soon, "that it has a request", happened(web.Requested, client.Path))
+	server.awaits(ctx, Soon, "that it has a request", process.Tells(web.Requested, client.Path))
 	h.scene.settle(ctx)
 	return h.scene.between(ctx, started.newEnd(server.address), server.newEnd(started.address))
 }
@@ -44,7 +44,7 @@ func (h *Host) WebClient(ctx context.Context, client web.Client, server *Program
 // Responded waits, within Soon, until Go's web client has read its response, and returns when that was.
 func (p *Program) Responded(ctx context.Context) (at time.Duration) {
 	GinkgoHelper()
-	event, _ := web.Read(p.awaits(ctx, Soon, "that it has a response", happened(web.Responded, "")))
+	event, _ := p.awaits(ctx, Soon, "that it has a response", process.Tells(web.Responded, "")).Event()
 	return event.At
 }
 
@@ -57,8 +57,7 @@ type Failure struct {
 // FailsWithin waits until the request of Go's web client fails, at most so long.
 func (p *Program) FailsWithin(ctx context.Context, patience time.Duration) Failure {
 	GinkgoHelper()
-	line := p.awaits(ctx, patience, "that its request failed", happened(web.Failed, ""))
-	event, _ := web.Read(line)
+	event, _ := p.awaits(ctx, patience, "that its request failed", process.Tells(web.Failed, "")).Event()
 	why := event.Text[strings.LastIndex(event.Text, ": ")+1:]
 	why = strings.TrimSpace(why)
 	if why == unix.ECONNRESET.Error() {
@@ -69,13 +68,5 @@ func (p *Program) FailsWithin(ctx context.Context, patience time.Duration) Failu
 
 // Failed tells whether the request of Go's web client has failed.
 func (p *Program) Failed() bool {
-	return slices.ContainsFunc(p.program.Lines(), happened(web.Failed, ""))
-}
-
-// happened fits a line that tells of something, and of this text if it is not empty.
-func happened(what web.Happening, text string) func(process.Line) bool {
-	return func(line process.Line) bool {
-		event, ok := web.Read(line)
-		return ok && event.What == what && (text == "" || event.Text == text)
-	}
+	return slices.ContainsFunc(p.program.Lines(), process.Tells(web.Failed, ""))
 }

@@ -80,7 +80,7 @@ func TestOnlyTheRealClockMayUseTheMachinesOwnProcessor(t *testing.T) {
 	config := Config{Kernel: Kernel{Path: "vmlinux", PVH: true}, Clock: Real}
 	args, err := config.arguments(1, virtualization)
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(strings.Join(args, " ")).To(And(ContainSubstring("-accel kvm -cpu host"), ContainSubstring("hpet=on")))
+	g.Expect(strings.Join(args, " ")).To(And(ContainSubstring("-accel kvm -cpu host"), ContainSubstring("-M q35"), ContainSubstring("hpet=on"), ContainSubstring("-kernel vmlinux")))
 }
 
 func TestTheConsoleKnowsAKernelThatComplains(t *testing.T) {

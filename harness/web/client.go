@@ -4,6 +4,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+
+	"github.com/halfopen/halfopen/harness/process"
 )
 
 func (c *Client) fetch() error {
@@ -25,11 +27,11 @@ func (c *Client) fetch() error {
 		body, err = io.ReadAll(response.Body)
 		response.Body.Close()
 		if err == nil {
-			tell(Responded, string(body))
+			process.Tell(process.Event{What: Responded, Text: string(body)})
 		}
 	}
 	if err != nil {
-		tell(Failed, err.Error())
+		process.Tell(process.Event{What: Failed, Text: err.Error()})
 	}
 	select {} // the connection stays in the transport's pool
 }

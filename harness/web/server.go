@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/halfopen/halfopen/harness/process"
 )
 
 func (s *Server) serve() error {
@@ -22,12 +24,12 @@ func (s *Server) serve() error {
 		Protocols:   protocols(s.HTTP2),
 		HTTP2:       s.Ping.config(),
 	}
-	tell(Listening, listener.Addr().String())
+	process.Tell(process.Event{What: Listening, Text: listener.Addr().String()})
 	return server.Serve(listener)
 }
 
 func handle(w http.ResponseWriter, r *http.Request) {
-	tell(Requested, r.URL.Path)
+	process.Tell(process.Event{What: Requested, Text: r.URL.Path})
 	switch r.URL.Path {
 	case "/slow":
 		wait, err := time.ParseDuration(r.URL.RawQuery)
@@ -41,7 +43,7 @@ func handle(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	fmt.Fprint(w, "hello")
-	tell(Responded, r.URL.Path)
+	process.Tell(process.Event{What: Responded, Text: r.URL.Path})
 }
 
 func protocols(http2 bool) *http.Protocols {

@@ -1,13 +1,9 @@
 package web
 
 import (
-	"encoding/json"
-	"fmt"
-	"os"
-	"strings"
+	"errors"
 	"time"
 
-	"github.com/halfopen/halfopen/harness/mono"
 	"github.com/halfopen/halfopen/harness/process"
 )
 
@@ -40,29 +36,13 @@ type Ping struct {
 	Timeout time.Duration // http.HTTP2Config.PingTimeout
 }
 
-// Happening is what an Event is about.
-type Happening string
-
-// The happenings.
+// What a process.Event of these programs is about.
 const (
-	Listening Happening = "listening" // the server can be connected to; Text is where
-	Requested Happening = "requested" // a request has arrived; Text is its path
-	Responded Happening = "responded" // the server's handler has returned, or the client has read a response; Text is it
-	Failed    Happening = "failed"    // the client's request has failed; Text is Go's error
+	Listening = "listening" // the server can be connected to; Text is where
+	Requested = "requested" // a request has arrived; Text is its path
+	Responded = "responded" // the server's handler has returned, or the client has read a response; Text is it
+	Failed    = "failed"    // the client's request has failed; Text is Go's error
 )
-
-// Event is a line of a web program's.
-type Event struct {
-	What Happening     `json:"what"`
-	Text string        `json:"text,omitempty"`
-	At   time.Duration `json:"at"` // monotonic, in the program
-}
-
-// Read understands a line of a web program's; ok is false for what is no event.
-func Read(line process.Line) (event Event, ok bool) {
-	err := json.Unmarshal([]byte(line.Text), &event)
-	return event, err == nil && event.What != ""
-}
 
 // configuration is a program's one argument.
 type configuration struct {
@@ -72,47 +52,23 @@ type configuration struct {
 
 // Start starts a server on the host of the calling thread.
 func (s Server) Start() (*process.Program, error) {
-	return start("web server", configuration{Server: &s})
+	return process.StartRole("web server", role, configuration{Server: &s})
 }
 
 // Start starts a client on the host of the calling thread.
 func (c Client) Start() (*process.Program, error) {
-	return start("web client", configuration{Client: &c})
+	return process.StartRole("web client", role, configuration{Client: &c})
 }
 
-func start(name string, c configuration) (*process.Program, error) {
-	encoded, err := json.Marshal(c)
-	if err != nil {
-		return nil, fmt.Errorf("encode the configuration of a %s: %w", name, err)
-	}
-	return process.StartProgram(process.ProgramOptions{Name: name, Role: role, Args: []string{string(encoded)}})
-}
-
-// The role begins before main, so that no binary that links this package has to know of it.
-func init() {
-	if process.IsRole(role) {
-		fmt.Fprintln(os.Stderr, run(os.Args[1:]))
-		os.Exit(1)
-	}
-}
+func init() { process.ServeRole(role, run) }
 
 // run is a program's life; it returns only what went wrong.
-func run(args []string) error {
-	var c configuration
-	if err := json.Unmarshal([]byte(strings.Join(args, " ")), &c); err != nil {
-		return fmt.Errorf("understand the configuration: %w", err)
-	}
+func run(c configuration) error {
 	if c.Server != nil {
 		return c.Server.serve()
 	}
 	if c.Client != nil {
 		return c.Client.fetch()
 	}
-	return fmt.Errorf("the configuration %q is neither a server's nor a client's", args)
-}
-
-// tell says an event. Whoever does not listen any more is about to end this program.
-func tell(what Happening, text string) {
-	line, _ := json.Marshal(Event{What: what, Text: text, At: mono.Now()})
-	_, _ = os.Stdout.Write(append(line, '\n'))
+	return errors.New("the configuration is neither a server's nor a client's")
 }

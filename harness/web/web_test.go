@@ -1,89 +1,29 @@
 package web_test
 
 import (
-	"context"
 	"fmt"
-	"os"
-	"runtime"
 	"testing"
 	"time"
 
 	. "github.com/onsi/gomega"
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
-	"github.com/halfopen/halfopen/harness/process"
-	"github.com/halfopen/halfopen/harness/sandbox"
+	"github.com/halfopen/halfopen/harness/internal/testhost"
 	"github.com/halfopen/halfopen/harness/socket"
 	"github.com/halfopen/halfopen/harness/web"
 )
 
-func TestMain(m *testing.M) {
-	process.RunRole()
-	if err := sandbox.Enter(sandbox.Options{}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(2)
-	}
-	os.Exit(m.Run())
-}
-
-// host gives the test's goroutine a network namespace with lo up, for as long as its thread lives.
-func host(t *testing.T) {
-	t.Helper()
-	runtime.LockOSThread()
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Fatalf("make a network namespace: %v", err)
-	}
-	lo, err := netlink.LinkByName("lo")
-	if err == nil {
-		err = netlink.LinkSetUp(lo)
-	}
-	if err != nil {
-		t.Fatalf("set lo up: %v", err)
-	}
-}
-
-func started(t *testing.T, p *process.Program, err error) *process.Program {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := p.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	return p
-}
-
-// await is the next event of that kind.
-func await(t *testing.T, p *process.Program, what web.Happening) web.Event {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	line, err := p.Await(ctx, func(line process.Line) bool {
-		event, ok := web.Read(line)
-		return ok && event.What == what
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	event, _ := web.Read(line)
-	return event
-}
+func TestMain(m *testing.M) { testhost.Main(m) }
 
 func TestAClientIsAnsweredAndNeitherEndHasKeepaliveOrMPTCP(t *testing.T) {
 	for _, http2 := range []bool{false, true} {
 		t.Run(fmt.Sprintf("HTTP/2 %v", http2), func(t *testing.T) {
 			g := NewWithT(t)
-			host(t)
-			s, err := web.Server{Address: "127.0.0.1:0", HTTP2: http2}.Start()
-			server := started(t, s, err)
-			at := await(t, server, web.Listening).Text
-			c, err := web.Client{Local: "127.0.0.1:0", Server: at, Path: "/hello", HTTP2: http2}.Start()
-			client := started(t, c, err)
-			g.Expect(await(t, client, web.Responded).Text).To(Equal("hello"))
-			g.Expect(await(t, server, web.Requested).Text).To(Equal("/hello"))
+			testhost.New(t)
+			server := testhost.Started(t, web.Server{Address: "127.0.0.1:0", HTTP2: http2}.Start)
+			at := testhost.Await(t, server, web.Listening).Text
+			client := testhost.Started(t, web.Client{Local: "127.0.0.1:0", Server: at, Path: "/hello", HTTP2: http2}.Start)
+			g.Expect(testhost.Await(t, client, web.Responded).Text).To(Equal("hello"))
+			g.Expect(testhost.Await(t, server, web.Requested).Text).To(Equal("/hello"))
 
 			diag, err := socket.Open()
 			g.Expect(err).NotTo(HaveOccurred())
@@ -104,18 +44,15 @@ func TestAClientIsAnsweredAndNeitherEndHasKeepaliveOrMPTCP(t *testing.T) {
 
 func TestASlowAnswerTakesItsTimeAndAHeldOneNeverComes(t *testing.T) {
 	g := NewWithT(t)
-	host(t)
-	s, err := web.Server{Address: "127.0.0.1:0"}.Start()
-	server := started(t, s, err)
-	at := await(t, server, web.Listening).Text
-	c, err := web.Client{Local: "127.0.0.1:0", Server: at, Path: "/slow?200ms"}.Start()
-	client := started(t, c, err)
-	answered := await(t, client, web.Responded)
-	g.Expect(answered.At - await(t, server, web.Requested).At).To(BeNumerically(">=", 200*time.Millisecond))
+	testhost.New(t)
+	server := testhost.Started(t, web.Server{Address: "127.0.0.1:0"}.Start)
+	at := testhost.Await(t, server, web.Listening).Text
+	client := testhost.Started(t, web.Client{Local: "127.0.0.1:0", Server: at, Path: "/slow?200ms"}.Start)
+	answered := testhost.Await(t, client, web.Responded)
+	g.Expect(answered.At - testhost.Await(t, server, web.Requested).At).To(BeNumerically(">=", 200*time.Millisecond))
 
-	c, err = web.Client{Local: "127.0.0.1:0", Server: at, Path: "/hold"}.Start()
-	holding := started(t, c, err)
-	_, err = server.Kill()
+	holding := testhost.Started(t, web.Client{Local: "127.0.0.1:0", Server: at, Path: "/hold"}.Start)
+	_, err := server.Kill()
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(await(t, holding, web.Failed).Text).NotTo(BeEmpty())
+	g.Expect(testhost.Await(t, holding, web.Failed).Text).NotTo(BeEmpty())
 }
