@@ -24,9 +24,11 @@ const (
 
 // call is the client's life; it returns why it ended.
 func (c *Client) call() error {
-	changes := make(chan netlink.AddrUpdate, 16)
-	if err := netlink.AddrSubscribe(changes, make(chan struct{})); err != nil {
-		return fmt.Errorf("watch the host's addresses: %w", err)
+	// An address is told of before it can be bound to (RTM_NEWADDR leaves __inet_insert_ifa before the local
+	// route is there): its route is what says that the host has it.
+	routes := make(chan netlink.RouteUpdate, 16)
+	if err := netlink.RouteSubscribe(routes, make(chan struct{})); err != nil {
+		return fmt.Errorf("watch the host's routes: %w", err)
 	}
 	ctx := context.Background()
 	transport, err := transportAt(c.Local)
@@ -50,10 +52,13 @@ func (c *Client) call() error {
 		select {
 		case <-conn.Context().Done():
 			return context.Cause(conn.Context())
-		case change := <-changes:
-			address, _ := netip.AddrFromSlice(change.LinkAddress.IP)
+		case route := <-routes:
+			if c.Deaf || route.Type != unix.RTM_NEWROUTE || route.Route.Type != unix.RTN_LOCAL {
+				continue
+			}
+			address, _ := netip.AddrFromSlice(route.Dst.IP)
 			address = address.Unmap()
-			if c.Deaf || !change.NewAddr || !address.IsGlobalUnicast() || address.Is4() != c.Server.Addr().Is4() {
+			if !address.IsGlobalUnicast() || address.Is4() != c.Server.Addr().Is4() {
 				continue
 			}
 			if c.Migrate {

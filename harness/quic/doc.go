@@ -5,7 +5,7 @@
 // A program is this same binary in the role "quic"; its configuration comes in its arguments, and
 // what happens to it goes to its stdout, an Event a line. The client says a line on its one stream and
 // waits for the server's echo, and does both again when its host gets another address, which the kernel tells it
-// (rtnetlink(7) RTM_NEWADDR). Timeouts that would end the connection are out of the way, and path MTU
+// (rtnetlink(7) RTM_NEWROUTE of the address's local route). Timeouts that would end the connection are out of the way, and path MTU
 // discovery is off, so that an idle connection sends nothing.
 //
 // The server's certificate is made when it starts, and the client takes any: who is at the other end is no
