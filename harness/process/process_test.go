@@ -435,7 +435,8 @@ func TestARequestThatDoesNotFitTheChannelOfAFrozenProcess(t *testing.T) {
 	client := start(t, "client")
 	c := connect(t, ctx, client, start(t, "server"), families[0])
 	g.Expect(client.Freeze()).To(Succeed())
-	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	// The deadline has to find the channel full, which 50 ms were once too short for.
+	short, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
 	defer cancel()
 	_, err := c.client.Write(short, make([]byte, 4<<20))
 	g.Expect(err).To(MatchError(context.DeadlineExceeded))

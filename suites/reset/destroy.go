@@ -34,7 +34,7 @@ var _ = Story("reset", func() {
 			expected := Expected()
 			peer, target := connect(ctx)
 			target.Close(ctx)
-			peer.Sees(ctx, FIN().From(target).Delivered())
+			target.SeesFinAcknowledged(ctx)
 			peer.Close(ctx)
 			peer.Sees(ctx, FIN().From(peer).Delivered())
 			target.Reaches(ctx, socket.TimeWait)
