@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/halfopen/halfopen/harness/process/role"
 )
 
 // Manner is a way for a process to die. None of them closes a descriptor first.
@@ -53,6 +55,11 @@ func (m Manner) signal() unix.Signal {
 		return unix.SIGABRT
 	}
 	return 0
+}
+
+// own is what the process is told that is to die by itself.
+func (m Manner) own() int {
+	return map[Manner]int{Segfault: role.BySegfault, Aborted: role.ByAbort, Exited: role.ByExit, Panicked: role.ByPanic}[m]
 }
 
 // matches tells whether a wait status is what this manner leads to. A core dump would not do:
@@ -111,11 +118,11 @@ func (p *Process) Die(ctx context.Context, m Manner) (Death, error) {
 		}
 		death.At = at
 	case Segfault, Aborted, Exited, Panicked:
-		a, err := p.call(ctx, request{Op: opDie, Manner: m})
+		a, err := p.call(ctx, role.Request{Op: role.OpDie, Value: m.own()})
 		if err != nil {
 			return Death{}, fmt.Errorf("die by %s: %w", m, err)
 		}
-		death.At = a.At
+		death.At = time.Duration(a.At)
 	default:
 		return Death{}, fmt.Errorf("process %q cannot die by %s", p.name, m)
 	}

@@ -3,7 +3,7 @@
 //
 // # Words
 //
-// A process is this same binary in another role, on the host whose thread called Start. It owns
+// A process is this same binary in another role (package role), on the host whose thread called Start. It owns
 // raw TCP sockets (no keepalive, no MPTCP, nothing a library would add) and does with them only
 // what it is told: a process that is never asked to read never touches its socket.
 //

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/halfopen/halfopen/harness/mono"
+	"github.com/halfopen/halfopen/harness/process/role"
 )
 
 // Event is a line by which a program of this same binary tells what has happened to it.
@@ -34,19 +35,19 @@ func Tells(what, text string) func(Line) bool {
 
 // StartRole starts this same binary in a role that another package serves, on the host of the calling
 // thread as StartProgram does. The configuration goes to it as JSON.
-func StartRole(name, role string, configuration any) (*Program, error) {
+func StartRole(title, name string, configuration any) (*Program, error) {
 	encoded, err := json.Marshal(configuration)
 	if err != nil {
-		return nil, fmt.Errorf("start %s: encode its configuration: %w", name, err)
+		return nil, fmt.Errorf("start %s: encode its configuration: %w", title, err)
 	}
-	return StartProgram(ProgramOptions{Name: name, Path: executable, Args: []string{string(encoded)}, Env: environment(role)})
+	return StartProgram(ProgramOptions{Name: title, Path: role.Executable, Args: []string{string(encoded)}, Env: role.Environment(name)})
 }
 
 // ServeRole is the life of a process that StartRole has started in the role, and does nothing in any other. A
 // package calls it in its init, so that no binary that links the package has to know of it. What run
 // returns goes to stderr, and the process exits with status 1.
-func ServeRole[Configuration any](role string, run func(Configuration) error) {
-	if os.Getenv(roleVariable) != role {
+func ServeRole[Configuration any](name string, run func(Configuration) error) {
+	if os.Getenv(role.Variable) != name {
 		return
 	}
 	var configuration Configuration

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/halfopen/halfopen/harness/process/role"
 )
 
 // Holder is a child that a process forked and that holds one of its descriptors.
@@ -19,10 +21,6 @@ type Holder struct {
 	pid     int
 	leash   *os.File
 }
-
-// die is the byte on the leash that makes a holder kill itself. It does so rather than being
-// killed from here because its process ID is reaped elsewhere, and may belong to a stranger.
-const die = 'K'
 
 // Share makes the process fork a child that inherits this socket's descriptor and does nothing
 // with it. When Share returns, the child holds it.
@@ -36,12 +34,12 @@ func (s *Socket) Share(ctx context.Context) (*Holder, error) {
 		return nil, errors.Join(err, unix.Close(pair[0]), unix.Close(pair[1]))
 	}
 	leash := os.NewFile(uintptr(pair[0]), "leash of a holder")
-	waiting := s.process.send(ctx, request{Op: opShare, Socket: s.id}, pair[1])
+	waiting := s.process.send(ctx, role.Request{Op: role.OpShare, Socket: s.id}, pair[1])
 	// The message carries a reference of its own to the holder's end.
 	unix.Close(pair[1])
 	a, err := waiting.wait(ctx)
 	if err == nil {
-		err = a.refusal()
+		err = refusal(role.Request{}, a)
 	}
 	if err != nil {
 		leash.Close() // also ends a holder that comes up after the context ended
@@ -71,10 +69,11 @@ func (h *Holder) Exit(ctx context.Context) error {
 	})
 }
 
-// Kill ends the holder by SIGKILL and waits for its end, as Exit does.
+// Kill makes the holder kill itself by SIGKILL and waits for its end, as Exit does. It is not killed from
+// here because its process ID is reaped elsewhere, and may belong to a stranger.
 func (h *Holder) Kill(ctx context.Context) error {
 	return h.end(ctx, func() error {
-		_, err := h.leash.Write([]byte{die})
+		_, err := h.leash.Write([]byte{role.DieOrder})
 		if errors.Is(err, unix.EPIPE) {
 			return nil
 		}

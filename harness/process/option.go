@@ -1,6 +1,10 @@
 package process
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/halfopen/halfopen/harness/process/role"
+)
 
 // Option is a socket option that is set before bind, connect and listen; a child that accept
 // returns inherits it from its listener where the kernel does so.
@@ -22,18 +26,6 @@ func Linger(seconds int) Option {
 	return Option{Level: unix.SOL_SOCKET, Name: unix.SO_LINGER, Value: seconds, linger: true}
 }
 
-func (o Option) wire() option {
-	return option{Level: o.Level, Name: o.Name, Value: o.Value, Linger: o.linger}
-}
-
-// set makes the call; it runs in the process.
-func (o option) set(fd int) error {
-	if !o.Linger {
-		return unix.SetsockoptInt(fd, o.Level, o.Name, o.Value)
-	}
-	l := unix.Linger{Onoff: 1, Linger: int32(o.Value)}
-	if o.Value < 0 {
-		l = unix.Linger{}
-	}
-	return unix.SetsockoptLinger(fd, o.Level, o.Name, &l)
+func (o Option) wire() role.Option {
+	return role.Option{Level: o.Level, Name: o.Name, Value: o.Value, Linger: o.linger}
 }

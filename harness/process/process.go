@@ -1,7 +1,6 @@
 package process
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/halfopen/halfopen/harness/mono"
+	"github.com/halfopen/halfopen/harness/process/role"
 )
 
 // Options says what to start.
@@ -31,8 +31,8 @@ type Process struct {
 	sending chan struct{} // holds one token: who has it may write on the control channel
 
 	mu      sync.Mutex // guards what follows
-	next    uint64
-	pending map[uint64]*Pending
+	next    int
+	pending map[int]*Pending
 	failure error // why no request can be made any more
 	holders map[*Holder]struct{}
 
@@ -53,19 +53,15 @@ type Process struct {
 // Call it on a locked thread that outlives the process: the kernel kills the child when that
 // thread, not the program, ends (PR_SET_PDEATHSIG). It returns as soon as the program is
 // executed; the first request waits for it to be ready, so that several start side by side.
-// The program's main or TestMain must call RunRole first.
 func Start(opts Options) (*Process, error) {
-	if os.Getenv(roleVariable) != "" {
-		return nil, fmt.Errorf("start process %q: %s is set, so this is a process itself: main or TestMain must call process.RunRole first", opts.Name, roleVariable)
-	}
 	p := &Process{
 		name:    opts.Name,
 		sending: make(chan struct{}, 1),
-		pending: map[uint64]*Pending{},
+		pending: map[int]*Pending{},
 		holders: map[*Holder]struct{}{},
 		dead:    make(chan struct{}),
 	}
-	self := command{path: executable, argv: []string{"halfopen: " + opts.Name}, env: environment(roleProcess), output: -1}
+	self := command{path: role.Executable, argv: []string{"halfopen: " + opts.Name}, env: role.Environment(role.Process), output: -1}
 	if err := p.spawn(self); err != nil {
 		return nil, fmt.Errorf("start process %q: %w", opts.Name, err)
 	}
@@ -197,22 +193,17 @@ func (p *Process) collect(options int) (unix.WaitStatus, error) {
 // when its last descriptor is closed over there, which is while the process dies; then it is
 // reaped here.
 func (p *Process) receive() {
-	buffered := bufio.NewReader(p.control)
-	for {
-		var a answer
-		if err := readFrame(buffered, &a); err != nil {
-			break // the end of the channel, or of what can be understood
-		}
+	p.listen(func(a role.Answer) {
 		p.mu.Lock()
 		waiting := p.pending[a.ID]
 		delete(p.pending, a.ID)
 		p.mu.Unlock()
 		if waiting != nil {
 			waiting.answer = a
-			waiting.err = a.err()
+			waiting.err = failure(a)
 			close(waiting.done)
 		}
-	}
+	})
 
 	p.life.Lock()
 	if !p.reaped {
@@ -253,37 +244,26 @@ func (p *Process) complaint() string {
 	return strings.TrimSpace(string(text[:n]))
 }
 
-// err is what the answer says went wrong with the tool.
-func (a answer) err() error {
-	switch {
-	case a.Closed:
-		return ErrClosed
-	case a.Fault != "":
-		return errors.New(a.Fault)
-	}
-	return nil
-}
-
-// refusal is the kernel's errno as an error, for calls that have no Result.
-func (a answer) refusal() error {
-	if a.Errno == 0 {
-		return nil
-	}
-	return &Errno{Op: a.Call, Errno: a.Errno, At: a.At, Queued: a.Queued}
-}
-
 // call makes a request and waits for its answer.
-func (p *Process) call(ctx context.Context, r request) (answer, error) {
-	waiting := p.send(ctx, r, -1)
-	a, err := waiting.wait(ctx)
+func (p *Process) call(ctx context.Context, r role.Request) (role.Answer, error) {
+	a, err := p.send(ctx, r, -1).wait(ctx)
 	if err != nil {
-		return answer{}, fmt.Errorf("process %q: %s: %w", p.name, r.Op, err)
+		return role.Answer{}, fmt.Errorf("process %q: %s: %w", p.name, r.Op, err)
 	}
 	return a, nil
 }
 
+// do is call, for what the kernel may refuse with an *Errno.
+func (p *Process) do(ctx context.Context, r role.Request) (role.Answer, error) {
+	a, err := p.call(ctx, r)
+	if err == nil {
+		err = refusal(r, a)
+	}
+	return a, err
+}
+
 // send makes a request, with a descriptor to pass along unless that is -1.
-func (p *Process) send(ctx context.Context, r request, pass int) *Pending {
+func (p *Process) send(ctx context.Context, r role.Request, pass int) *Pending {
 	waiting := &Pending{done: make(chan struct{})}
 	fail := func(err error) *Pending {
 		waiting.err = err
@@ -300,7 +280,7 @@ func (p *Process) send(ctx context.Context, r request, pass int) *Pending {
 	r.ID = p.next
 	p.mu.Unlock()
 
-	message, err := frame(r)
+	message, err := r.Frame()
 	if err != nil {
 		return fail(err)
 	}

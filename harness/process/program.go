@@ -53,7 +53,7 @@ func StartProgram(o ProgramOptions) (*Program, error) {
 	run.output = int(theirs.Fd())
 	p := &Process{
 		name: o.Name, sending: make(chan struct{}, 1), dead: make(chan struct{}),
-		pending: map[uint64]*Pending{}, holders: map[*Holder]struct{}{},
+		pending: map[int]*Pending{}, holders: map[*Holder]struct{}{},
 	}
 	err = p.spawn(run)
 	theirs.Close()

@@ -2,117 +2,149 @@ package process
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/halfopen/halfopen/harness/process/role"
 )
 
-// The operations of the control channel.
-const (
-	opBind    = "bind"    // socket, options, bind; answers Socket and Local
-	opConnect = "connect" // connect(2) to Remote; answers Local
-	opListen  = "listen"  // socket, SO_REUSEADDR, options, bind, listen(2) with Value as the backlog; answers Socket and Local
-	opAccept  = "accept"  // answers Socket, Local and Remote
-	opRead    = "read"    // one read(2) of up to Max bytes
-	opWrite   = "write"   // send(2) until all of Data is taken
-	opFill    = "fill"    // send(2) until EAGAIN
-	opAwait   = "await"   // poll(2) for Events
-	opSet     = "set"     // setsockopt
-	opGet     = "get"     // getsockopt of an int; answers Value
-	opDown    = "down"    // shutdown(2), Value is how
-	opQueued  = "queued"  // recvmsg(2) with MSG_ERRQUEUE; answers Queued
-	opClose   = "close"
-	opShare   = "share" // fork a holder; the leash travels as SCM_RIGHTS; answers PID
-	opDie     = "die"   // answers, then dies by Manner
-	opBeat    = "beat"  // heartbeats: a line each Every, whose answer must come within Most
-	opEcho    = "echo"  // answers heartbeats until the connection ends
-)
-
-// option is an Option on the control channel.
-type option struct {
-	Level  int  `json:"level"`
-	Name   int  `json:"name"`
-	Value  int  `json:"value"`
-	Linger bool `json:"linger,omitempty"` // a struct linger {on, Value}, not an int
+// listen hands every answer that comes over the control channel to take, until the channel ends, or
+// what can be understood.
+func (p *Process) listen(take func(role.Answer)) {
+	var inbox []byte
+	chunk := make([]byte, 16<<10)
+	for {
+		n, err := p.control.Read(chunk)
+		inbox = append(inbox, chunk[:n]...)
+		for {
+			body, rest, whole, unintelligible := role.Body(inbox)
+			if unintelligible != nil {
+				return
+			}
+			if !whole {
+				break
+			}
+			answer, unintelligible := role.ParseAnswer(body)
+			if unintelligible != nil {
+				return
+			}
+			inbox = rest
+			take(answer)
+		}
+		if err != nil {
+			return
+		}
+	}
 }
 
-type request struct {
-	ID      uint64         `json:"id"`
-	Op      string         `json:"op"`
-	Socket  int            `json:"socket,omitempty"`
-	Local   netip.AddrPort `json:"local,omitzero"`
-	Remote  netip.AddrPort `json:"remote,omitzero"`
-	Options []option       `json:"options,omitempty"`
-	Data    []byte         `json:"data,omitempty"`
-	Max     int            `json:"max,omitempty"`
-	Value   int            `json:"value,omitempty"`
-	Events  uint32         `json:"events,omitempty"`
-	Manner  Manner         `json:"manner,omitempty"`
-	Every   time.Duration  `json:"every,omitempty"`
-	Most    time.Duration  `json:"most,omitempty"`
-}
-
-type answer struct {
-	ID     uint64         `json:"id"`
-	Socket int            `json:"socket,omitempty"`
-	Local  netip.AddrPort `json:"local,omitzero"`
-	Remote netip.AddrPort `json:"remote,omitzero"`
-	N      int            `json:"n,omitempty"`
-	Data   []byte         `json:"data,omitempty"`
-	EOF    bool           `json:"eof,omitempty"`
-	Value  int            `json:"value,omitempty"`
-	Events uint32         `json:"events,omitempty"`
-	Queued Queued         `json:"queued,omitzero"` // the error queue's first message
-	PID    int            `json:"pid,omitempty"`
-	Call   string         `json:"call,omitempty"` // the system call that Errno is from
-	Errno  unix.Errno     `json:"errno,omitempty"`
-	At     time.Duration  `json:"at"`
-	Late   bool           `json:"late,omitempty"`   // a heartbeat had no answer in time
-	Closed bool           `json:"closed,omitempty"` // the socket was closed meanwhile
-	Fault  string         `json:"fault,omitempty"`  // the tool failed in the process
-}
-
-func (a answer) result() Result {
-	return Result{N: a.N, Data: a.Data, EOF: a.EOF, Errno: a.Errno, Events: a.Events, Late: a.Late, At: a.At}
-}
-
-// maxFrame bounds a frame, so that a stray byte is not taken for a length of gigabytes.
-const maxFrame = 64 << 20
-
-// frame is a message on the channel: its length in four bytes, then JSON.
-func frame(message any) ([]byte, error) {
-	body, err := json.Marshal(message)
-	if err != nil {
-		return nil, fmt.Errorf("encode a message of the control channel: %w", err)
-	}
-	if len(body) > maxFrame {
-		return nil, fmt.Errorf("a message of %d bytes is too long for the control channel (%d)", len(body), maxFrame)
-	}
-	framed := make([]byte, 4, 4+len(body))
-	binary.BigEndian.PutUint32(framed, uint32(len(body)))
-	return append(framed, body...), nil
-}
-
-// readFrame decodes the next message; io.EOF when the other end is gone.
-func readFrame(from io.Reader, message any) error {
-	var head [4]byte
-	if _, err := io.ReadFull(from, head[:]); err != nil {
-		return err
-	}
-	length := binary.BigEndian.Uint32(head[:])
-	if length > maxFrame {
-		return fmt.Errorf("a message of %d bytes on the control channel", length)
-	}
-	body := make([]byte, length)
-	if _, err := io.ReadFull(from, body); err != nil {
-		return err
-	}
-	if err := json.Unmarshal(body, message); err != nil {
-		return fmt.Errorf("decode a message of the control channel: %w", err)
+// failure is what the answer says went wrong with the tool.
+func failure(a role.Answer) error {
+	switch {
+	case a.Closed:
+		return ErrClosed
+	case a.Fault != "":
+		return fmt.Errorf("%s", a.Fault)
 	}
 	return nil
+}
+
+// refusal is the kernel's errno as an error, for calls that have no Result.
+func refusal(r role.Request, a role.Answer) error {
+	if a.Errno == 0 {
+		return nil
+	}
+	op := a.Call
+	switch op {
+	case role.OpBind:
+		op = "bind to " + address(r.Local).String()
+	case role.OpListen:
+		op = "listen on " + address(r.Local).String()
+	case role.OpConnect:
+		op = "connect to " + address(r.Remote).String()
+	}
+	return &Errno{Op: op, Errno: a.Errno, At: time.Duration(a.At), Queued: queued(a.Queued)}
+}
+
+// result is what an application sees of the answer.
+func result(a role.Answer) Result {
+	return Result{N: a.N, Data: a.Data, EOF: a.EOF, Errno: a.Errno, Events: a.Events, Late: a.Late, At: time.Duration(a.At)}
+}
+
+// sockaddr is an address as the kernel has it. A zone must be an interface's index. The zero AddrPort
+// gives none.
+func sockaddr(ap netip.AddrPort) (role.Address, error) {
+	addr := ap.Addr()
+	switch {
+	case !addr.IsValid():
+		return nil, nil
+	case addr.Is4():
+		raw := make(role.Address, unix.SizeofSockaddrInet4)
+		binary.NativeEndian.PutUint16(raw, unix.AF_INET)
+		binary.BigEndian.PutUint16(raw[2:], ap.Port())
+		copy(raw[4:], addr.AsSlice())
+		return raw, nil
+	}
+	zone := 0
+	if addr.Zone() != "" {
+		var err error
+		if zone, err = strconv.Atoi(addr.Zone()); err != nil {
+			return nil, fmt.Errorf("zone of %s is not the index of an interface", addr)
+		}
+	}
+	raw := make(role.Address, unix.SizeofSockaddrInet6)
+	binary.NativeEndian.PutUint16(raw, unix.AF_INET6)
+	binary.BigEndian.PutUint16(raw[2:], ap.Port())
+	copy(raw[8:], addr.AsSlice())
+	binary.NativeEndian.PutUint32(raw[24:], uint32(zone))
+	return raw, nil
+}
+
+// address is the way back: IPv4 also where it came mapped into IPv6.
+func address(raw []byte) netip.AddrPort {
+	if len(raw) < 2 {
+		return netip.AddrPort{}
+	}
+	switch family := binary.NativeEndian.Uint16(raw); {
+	case family == unix.AF_INET && len(raw) >= unix.SizeofSockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte(raw[4:8])), binary.BigEndian.Uint16(raw[2:]))
+	case family == unix.AF_INET6 && len(raw) >= unix.SizeofSockaddrInet6:
+		addr := netip.AddrFrom16([16]byte(raw[8:24])).Unmap()
+		if zone := binary.NativeEndian.Uint32(raw[24:]); zone != 0 {
+			addr = addr.WithZone(strconv.Itoa(int(zone)))
+		}
+		return netip.AddrPortFrom(addr, binary.BigEndian.Uint16(raw[2:]))
+	}
+	return netip.AddrPort{}
+}
+
+// queued finds the message of the error queue among control messages; the zero Queued if there is none.
+func queued(control []byte) Queued {
+	messages, err := unix.ParseSocketControlMessage(control)
+	if err != nil {
+		return Queued{}
+	}
+	for _, m := range messages {
+		v4 := m.Header.Level == unix.IPPROTO_IP && m.Header.Type == unix.IP_RECVERR
+		v6 := m.Header.Level == unix.IPPROTO_IPV6 && m.Header.Type == unix.IPV6_RECVERR
+		if v4 || v6 {
+			return extendedError(m.Data)
+		}
+	}
+	return Queued{}
+}
+
+// extendedError reads struct sock_extended_err (linux/errqueue.h) and the sockaddr of the sender behind it.
+func extendedError(data []byte) Queued {
+	const size = 16
+	if len(data) < size {
+		return Queued{}
+	}
+	return Queued{
+		Errno: unix.Errno(binary.NativeEndian.Uint32(data)), Origin: data[4], Type: data[5], Code: data[6],
+		Sender: address(data[size:]).Addr(),
+	}
 }

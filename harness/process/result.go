@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/halfopen/halfopen/harness/process/role"
 )
 
 // ErrDead is what calls return when the process is dead; the error's text says how it died.
@@ -30,11 +32,11 @@ type Errno struct {
 
 // Queued is a message of a socket's error queue: struct sock_extended_err of ip(7), IP_RECVERR.
 type Queued struct {
-	Errno  unix.Errno `json:"errno"`
-	Origin uint8      `json:"origin"` // SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6, ...; 0 in the zero Queued alone
-	Type   uint8      `json:"type"`   // of the ICMP message
-	Code   uint8      `json:"code"`
-	Sender netip.Addr `json:"sender,omitzero"` // who reported it
+	Errno  unix.Errno
+	Origin uint8 // SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6, ...; 0 in the zero Queued alone
+	Type   uint8 // of the ICMP message
+	Code   uint8
+	Sender netip.Addr // who reported it
 }
 
 func (e *Errno) Error() string { return e.Op + ": " + Name(e.Errno) }
@@ -108,7 +110,7 @@ func EventNames(mask uint32) string {
 // Pending is a call that is under way in the process.
 type Pending struct {
 	done   chan struct{}
-	answer answer
+	answer role.Answer
 	err    error
 }
 
@@ -121,10 +123,10 @@ func (p *Pending) Wait(ctx context.Context) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	return a.result(), nil
+	return result(a), nil
 }
 
-func (p *Pending) wait(ctx context.Context) (answer, error) {
+func (p *Pending) wait(ctx context.Context) (role.Answer, error) {
 	select {
 	case <-p.done:
 		return p.answer, p.err
@@ -134,6 +136,6 @@ func (p *Pending) wait(ctx context.Context) (answer, error) {
 	case <-p.done:
 		return p.answer, p.err
 	case <-ctx.Done():
-		return answer{}, fmt.Errorf("gave up waiting for the process: %w", context.Cause(ctx))
+		return role.Answer{}, fmt.Errorf("gave up waiting for the process: %w", context.Cause(ctx))
 	}
 }

@@ -18,7 +18,6 @@ import (
 
 	"github.com/halfopen/halfopen/harness/claim"
 	"github.com/halfopen/halfopen/harness/kernel"
-	"github.com/halfopen/halfopen/harness/process"
 	"github.com/halfopen/halfopen/harness/report"
 	"github.com/halfopen/halfopen/harness/runner"
 	"github.com/halfopen/halfopen/harness/sandbox"
@@ -28,7 +27,6 @@ import (
 // Main is a suite's TestMain: the tests run in namespaces of their own, and the processes of the
 // labs and of single specs, which are this same binary, go to their work.
 func Main(m *testing.M) {
-	process.RunRole()
 	if stage.IsSpec() {
 		os.Exit(stage.RunSpec())
 	}

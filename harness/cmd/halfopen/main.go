@@ -13,7 +13,6 @@ import (
 	"github.com/alecthomas/kong"
 	"golang.org/x/sys/unix"
 
-	"github.com/halfopen/halfopen/harness/process"
 	"github.com/halfopen/halfopen/harness/runner"
 	"github.com/halfopen/halfopen/harness/stage"
 	"github.com/halfopen/halfopen/harness/vm/guest"
@@ -40,7 +39,6 @@ func main() {
 	if guest.Here() {
 		guest.Main(inGuest)
 	}
-	process.RunRole()
 	if stage.IsSpec() {
 		os.Exit(stage.RunSpec())
 	}

@@ -14,7 +14,6 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 
-	"github.com/halfopen/halfopen/harness/process"
 	"github.com/halfopen/halfopen/harness/stage"
 	"github.com/halfopen/halfopen/harness/vm/guest"
 )
@@ -25,7 +24,6 @@ func TestMain(m *testing.M) {
 	if guest.Here() {
 		guest.Main(inGuest)
 	}
-	process.RunRole()
 	if stage.IsSpec() {
 		os.Exit(stage.RunSpec())
 	}

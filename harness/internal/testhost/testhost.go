@@ -20,7 +20,6 @@ import (
 // Main is a TestMain's: the processes that the tests start are this binary too, and namespaces need a
 // sandbox.
 func Main(m *testing.M) {
-	process.RunRole()
 	if err := sandbox.Enter(sandbox.Options{}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
