@@ -1,7 +1,7 @@
-// Package runner runs specs side by side, each in a process of its own, so that one that crashes
-// or hangs takes no other with it and a run lasts hardly longer than its longest spec. Where starting
-// a process costs more than a spec does, a process may run several, one after another; one that
-// crashes then takes itself alone with it, and the rest get a new process.
+// Package runner runs specs side by side, in processes of their own, so that one that crashes or hangs
+// takes no other with it and a run lasts hardly longer than its longest spec. Starting a process costs
+// as much as half a spec, so each runs several, one after another; one that crashes takes itself alone with
+// it, and the rest get a new process.
 //
 // Specs spend their time waiting, so many more of them run at once than there are processors. What
 // costs processor time is setting the stage; only as many specs as there are processors do that at

@@ -64,7 +64,7 @@ func RunStory(t *testing.T, story string) {
 		}
 	}
 	results, err := runner.Run(t.Context(), jobs, runner.Options{
-		Profile: string(kernel.Scaled), Out: os.Getenv(stage.OutEnv), Procs: runner.DefaultProcs(),
+		Profile: string(kernel.Scaled), Out: os.Getenv(stage.OutEnv), Batch: runner.DefaultBatch, Procs: runner.DefaultProcs(),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -125,7 +125,7 @@ func (c *runCommand) prove(ctx context.Context, catalogue *claim.Catalogue, plan
 		planned(catalogue, plan))
 	began := time.Now()
 	specs, interrupted := runner.Run(ctx, plan, runner.Options{
-		Profile: c.Profile, Out: c.Out, Batch: 8, Procs: cmp.Or(c.Procs, runner.DefaultProcs()),
+		Profile: c.Profile, Out: c.Out, Batch: runner.DefaultBatch, Procs: cmp.Or(c.Procs, runner.DefaultProcs()),
 		Started: func(job runner.Job) { printer.Start(title(job.Spec)) },
 		Decided: func(_ runner.Job, result report.SpecResult) { printer.Done(result) },
 	})
