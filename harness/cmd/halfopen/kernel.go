@@ -3,19 +3,13 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/halfopen/halfopen/harness/claim"
-	"github.com/halfopen/halfopen/harness/image"
 	"github.com/halfopen/halfopen/harness/kernel"
-	"github.com/halfopen/halfopen/harness/process"
 	"github.com/halfopen/halfopen/harness/report"
 	"github.com/halfopen/halfopen/harness/runner"
 	"github.com/halfopen/halfopen/harness/vm"
@@ -61,187 +55,6 @@ var labModules = []string{
 // of them at once win nothing: waiting is free there.
 func guestProcs(memory int) int { return max(1, (memory-160)/64) }
 
-// guestRun is one run in one guest.
-type guestRun struct {
-	flags    guestFlags
-	name     string // the kernel's, as it was given
-	job      guestJob
-	plan     []runner.Job
-	out      string
-	images   image.Options // but for Mirror, which is the flags'
-	begun    func(guestBegun)
-	started  func(runner.Job)
-	decided  func(report.SpecResult)
-	console  func(string)
-	underway map[int]bool
-	results  []*report.SpecResult
-}
-
-// guestReport is what a run in a guest gives.
-type guestReport struct {
-	begun   guestBegun
-	seconds float64 // on the guest's clock
-	specs   []report.SpecResult
-	outcome vm.Outcome
-	trouble []string // lines on which the guest's kernel complained, each with the specs that ran
-	ended   error    // why the guest did not decide all; nil if it did
-}
-
-// run boots the kernel and proves the plan in it. Specs that the guest could not decide are broken,
-// and say why; the error is for what is in the way of any result at all.
-func (g *guestRun) run(ctx context.Context) (guestReport, error) {
-	var r guestReport
-	g.images.Mirror = g.flags.Mirror
-	boot, err := image.Pull(ctx, g.name, g.images)
-	if err != nil {
-		return r, err
-	}
-	for _, job := range g.plan {
-		g.job.Specs = append(g.job.Specs, job.Spec.Text)
-	}
-	encoded, err := json.Marshal(g.job)
-	if err != nil {
-		return r, err
-	}
-	config := vm.Config{
-		Kernel: vm.Kernel{Path: boot.Kernel, PVH: boot.PVH, BzImage: boot.BzImage},
-		Job:    encoded, Clock: g.job.Clock, Seed: g.flags.Seed, Append: g.flags.Append,
-		Memory: g.flags.Memory, Budget: g.flags.Budget,
-	}
-	if config.Programs, err = programsOf(g.plan); err != nil {
-		return r, err
-	}
-	for _, module := range boot.Load(labModules...) {
-		config.Kernel.Modules = append(config.Kernel.Modules, module.Path)
-	}
-	g.results, g.underway = make([]*report.SpecResult, len(g.plan)), map[int]bool{}
-	r.begun.Kernel.Release = boot.Release
-	r.outcome, err = vm.Run(ctx, config, vm.Watch{
-		Console: g.console,
-		Message: func(message []byte) error { return g.take(message, &r) },
-		Trouble: func(line string) { r.trouble = append(r.trouble, line+g.meanwhile()) },
-	})
-	switch {
-	case ctx.Err() != nil:
-		err = context.Cause(ctx)
-	case errors.Is(err, vm.ErrNoQEMU), errors.Is(err, vm.ErrNotStatic):
-		return r, err
-	case err != nil:
-		r.ended, err = err, nil
-	case r.outcome.Code != 0:
-		r.ended = fmt.Errorf("the program in the guest ended with exit code %d: %s", r.outcome.Code, lastOf(r.outcome.Console))
-	}
-	if r.ended != nil {
-		g.breakRest(r.ended)
-	}
-	for _, result := range g.results {
-		if result != nil {
-			r.specs = append(r.specs, *result)
-		}
-	}
-	return r, err
-}
-
-// programsOf are the programs that the claims to be proved name and that this machine has: a guest has
-// nothing else. What cannot come along is not installed there.
-func programsOf(plan []runner.Job) ([]string, error) {
-	catalogue, err := claim.Load()
-	if err != nil {
-		return nil, err
-	}
-	var programs []string
-	for _, job := range plan {
-		proved, _ := catalogue.ByID(job.Spec.Claim)
-		if proved.Program == "" {
-			continue
-		}
-		path, err := process.FindProgram(proved.Program)
-		if err == nil && vm.Complete(path) && !slices.Contains(programs, path) {
-			programs = append(programs, path)
-		}
-	}
-	return programs, nil
-}
-
-// take takes one message of the guest.
-func (g *guestRun) take(message []byte, r *guestReport) error {
-	news, capture, err := decodeNews(message)
-	if err != nil {
-		return err
-	}
-	switch {
-	case news.Begun != nil:
-		r.begun = *news.Begun
-		g.begun(r.begun)
-	case news.Started != nil:
-		if *news.Started < 0 || *news.Started >= len(g.plan) {
-			return fmt.Errorf("the guest started spec %d, which it was not given", *news.Started)
-		}
-		g.underway[*news.Started] = true
-		g.started(g.plan[*news.Started])
-	case news.Decided != nil:
-		if news.Index < 0 || news.Index >= len(g.plan) {
-			return fmt.Errorf("the guest decided spec %d, which it was not given", news.Index)
-		}
-		return g.decide(news.Index, *news.Decided, capture)
-	case news.Done != nil:
-		r.seconds = news.Done.Seconds
-	}
-	return nil
-}
-
-func (g *guestRun) decide(index int, result report.SpecResult, capture []byte) error {
-	delete(g.underway, index)
-	if result.Rerun != "" {
-		result.Rerun += " --kernel " + g.name
-	}
-	g.results[index] = &result
-	g.decided(result)
-	if len(capture) == 0 {
-		return nil
-	}
-	// The name comes from inside the guest: no path of it may lead out of the folder.
-	return report.WriteFile(filepath.Join(g.out, filepath.Base(result.Pcapng)), capture)
-}
-
-// meanwhile names the specs under way.
-func (g *guestRun) meanwhile() string {
-	var specs []string
-	for i, job := range g.plan {
-		if g.underway[i] {
-			specs = append(specs, title(job.Spec))
-		}
-	}
-	if len(specs) == 0 {
-		return " (no spec was under way)"
-	}
-	return " (under way: " + strings.Join(specs, "; ") + ")"
-}
-
-// breakRest makes a result for each spec that the guest owes one.
-func (g *guestRun) breakRest(why error) {
-	for i, job := range g.plan {
-		if g.results[i] != nil {
-			continue
-		}
-		reason := "not begun when " + why.Error()
-		if g.underway[i] {
-			reason = "under way when " + why.Error()
-		}
-		_ = g.decide(i, report.SpecResult{
-			Claim: job.Spec.Claim, Case: job.Spec.Case, Family: job.Spec.Family, Text: job.Spec.Text,
-			Verdict: report.Broken, Reason: reason,
-		}, nil)
-	}
-}
-
-func lastOf(lines []string) string {
-	if len(lines) == 0 {
-		return "it said nothing"
-	}
-	return lines[len(lines)-1]
-}
-
 // proveInGuest is prove for a kernel that is booted for it.
 func (c *runCommand) proveInGuest(ctx context.Context, catalogue *claim.Catalogue, plan []runner.Job) error {
 	release, err := occupy(c.Out)
@@ -286,15 +99,15 @@ func (c *runCommand) proveInGuest(ctx context.Context, catalogue *claim.Catalogu
 	})
 	printer.Finish(report.Closing{Folder: c.Out, Seconds: r.seconds})
 	if r.outcome.Attempts > 1 {
-		fmt.Printf("the guest died before its kernel was up and was started again, with seed %d\n", r.outcome.Seed)
+		fmt.Printf("a guest died before its kernel was up and was started again, with seed %d\n", r.outcome.Seed)
 	}
 	for _, line := range r.trouble {
 		fmt.Println("the guest's kernel complained:", line)
 	}
 	if c.Trace {
 		o := r.outcome
-		fmt.Fprintf(os.Stderr, "| up after %.2f s of processor time (%.2f s guest), in all %.2f s of processor time, %.2f s wall, %.1f s guest, attempts %d\n",
-			o.UpCPU.Seconds(), o.Up.Seconds(), o.CPU.Seconds(), o.Wall.Seconds(), o.Lasted.Seconds(), o.Attempts)
+		fmt.Fprintf(os.Stderr, "| %d guests: up after %.2f s of processor time (%.2f s guest), in all %.2f s of processor time, %.2f s wall, %.1f s guest, attempts %d\n",
+			len(g.guests), o.UpCPU.Seconds(), o.Up.Seconds(), o.CPU.Seconds(), o.Wall.Seconds(), o.Lasted.Seconds(), o.Attempts)
 	}
 	if err := errors.Join(err, interrupted); err != nil {
 		return err

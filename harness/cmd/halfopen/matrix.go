@@ -26,7 +26,7 @@ type matrixCommand struct {
 	Names   []string      `arg:"" optional:"" name:"story|claim" help:"Stories or claims to prove; all of them if none is named."`
 	Kernels []string      `placeholder:"K,K,..." help:"The kernels, in the order of the table; all of fixtures/kernels.yaml that are not gone if none is named. debian:SERIES or just SERIES, installed, a file, a folder of .deb files."`
 	Out     string        `default:"halfopen-matrix" type:"path" help:"The folder for matrix.html, matrix.json and a folder per kernel."`
-	Procs   int           `default:"0" help:"How many kernels run side by side; as many as there are processors if not given."`
+	Procs   int           `default:"0" help:"How many guests run side by side; as many as there are processors if not given."`
 	Profile string        `default:"defaults" enum:"scaled,defaults" help:"Timeouts: ${enum}."`
 	Family  int           `default:"0" help:"4 or 6: one address family alone."`
 	Seed    uint64        `default:"1" help:"The seed of everything random in the guests."`
@@ -76,8 +76,9 @@ func (c *matrixCommand) Run(ctx context.Context) error {
 		names: names, order: longestFirst(names, c.lastTime(), c.cached()), procs: procs, specs: len(plan), board: b,
 		folders: foldersOf(names),
 	}
+	places := make(chan struct{}, procs)
 	side.prove = func(ctx context.Context, i int, watch watchKernel) (report.Run, []report.SpecResult, error) {
-		return c.proveInGuest(ctx, catalogue, plan, names[i], filepath.Join(c.Out, side.folders[i]), watch)
+		return c.proveInGuest(ctx, catalogue, plan, names[i], filepath.Join(c.Out, side.folders[i]), places, watch)
 	}
 	began := time.Now()
 	columns := side.run(ctx)
@@ -281,7 +282,7 @@ func tally(counts map[report.Verdict]int) string {
 }
 
 // proveInGuest checks one kernel in a guest and leaves its results in its folder.
-func (c *matrixCommand) proveInGuest(ctx context.Context, catalogue *claim.Catalogue, plan []runner.Job, name, folder string, watch watchKernel) (report.Run, []report.SpecResult, error) {
+func (c *matrixCommand) proveInGuest(ctx context.Context, catalogue *claim.Catalogue, plan []runner.Job, name, folder string, places chan struct{}, watch watchKernel) (report.Run, []report.SpecResult, error) {
 	if err := report.PrepareFolder(folder); err != nil {
 		return report.Run{}, nil, err
 	}
@@ -295,7 +296,7 @@ func (c *matrixCommand) proveInGuest(ctx context.Context, catalogue *claim.Catal
 		flags: guestFlags{
 			Kernel: name, Clock: string(vm.Virtual), Seed: c.Seed, Append: c.Append, Memory: c.Memory, Budget: c.Budget, Mirror: c.Mirror,
 		},
-		name: name, plan: plan, out: folder,
+		name: name, plan: plan, out: folder, places: places,
 		job: guestJob{Profile: c.Profile, Clock: vm.Virtual, Procs: guestProcs(c.Memory)},
 		images: image.Options{Cache: c.Cache, Progress: func(p image.Progress) {
 			watch.Step(fmt.Sprintf("%s %s %s", bar(p.Done, p.Total), p.Step, p.What))
@@ -311,7 +312,7 @@ func (c *matrixCommand) proveInGuest(ctx context.Context, catalogue *claim.Catal
 	}
 	r, err := g.run(ctx)
 	if r.outcome.Attempts > 1 {
-		r.trouble = append([]string{fmt.Sprintf("it died before it was up and was started again, with seed %d", r.outcome.Seed)}, r.trouble...)
+		r.trouble = append([]string{fmt.Sprintf("a guest died before it was up and was started again, with seed %d", r.outcome.Seed)}, r.trouble...)
 	}
 	watch.Complained(r.trouble)
 	if !began {
