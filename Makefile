@@ -31,9 +31,10 @@ build:
 specs:
 	$(GO) tool ginkgo -r --procs 24 suites
 
-# The figures of the README: whole runs, and how long a lab takes to come up.
+# The figures of the README: whole runs, what guests cost, and how long a lab takes to come up.
 bench:
-	$(GO) test -run '^$$' -bench . -benchtime 3x ./harness/cmd/halfopen
+	$(GO) test -run '^$$' -bench 'Run|Agreement' -benchtime 3x -timeout 1h ./harness/cmd/halfopen
+	$(GO) test -run '^$$' -bench 'Idle|Specs|Kernels' -benchtime 1x -timeout 1h ./harness/cmd/halfopen
 	$(GO) test -run '^$$' -bench . -benchtime 60x ./harness/lab
 	$(GO) test -run '^$$' -bench . -benchtime 3x ./harness/vm
 
