@@ -92,6 +92,7 @@ func judge(mechanism string, struck time.Duration, told string, at time.Duration
 	Expect(at - expected.from).To(FallIn(expected.window))
 	Observe("mechanism", mechanism)
 	Observe("detected_after", at-struck)
+	Observe("noticed_after", at-expected.from)
 	Observe("told", told)
 }
 

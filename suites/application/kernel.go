@@ -38,7 +38,7 @@ var _ = Story("application", func() {
 	itMeets("notices by data in flight, as early as TCP_USER_TIMEOUT says, what does not acknowledge it", "user-timeout",
 		func(ctx SpecContext, fault Fault, client, server *Host) {
 			broken, survivor := Connect(ctx, client, server).Split(ClientBreaks)
-			timeout := InProfile(time.Second, 30*time.Second)
+			timeout := UserTimeoutInProfile(time.Second, 30*time.Second)
 			survivor.UserTimeout(ctx, timeout)
 			model := survivor.Retransmission()
 			model.UserTimeout = timeout
@@ -56,7 +56,7 @@ var _ = Story("application", func() {
 	itMeets("notices by keepalive, at the tick that TCP_USER_TIMEOUT allows, a peer whose kernel does not answer", "keepalive-user-timeout",
 		func(ctx SpecContext, fault Fault, client, server *Host) {
 			broken, survivor := Connect(ctx, client, server).Split(ClientBreaks)
-			timeout := InProfile(1500*time.Millisecond, 30*time.Second)
+			timeout := UserTimeoutInProfile(1500*time.Millisecond, 30*time.Second)
 			survivor.UserTimeout(ctx, timeout)
 			model := survivor.Keepalive()
 			mechanism := fmt.Sprintf("TCP keepalive: %s + %s, TCP_USER_TIMEOUT %s", inSeconds(model.Idle), inSeconds(model.Interval), inSeconds(timeout))

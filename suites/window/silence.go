@@ -103,7 +103,7 @@ var _ = Story("window", func() {
 
 	It("is ended by TCP_USER_TIMEOUT although the peer answers every probe",
 		Claim("window/user-timeout-answered"), SpecPriority(3), func(ctx SpecContext) {
-			const userTimeout = 1500 * time.Millisecond
+			userTimeout := UserTimeoutInProfile(1500*time.Millisecond, 1500*time.Millisecond)
 			reader, writer := connect(ctx)
 			writer.UserTimeout(ctx, userTimeout)
 			reading := writer.StartRead()

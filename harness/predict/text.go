@@ -1,0 +1,204 @@
+package predict
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/halfopen/halfopen/harness/timing"
+)
+
+// tableWidth is what a table fits into, in columns.
+const tableWidth = 100
+
+// heading says what a state is, once for its rows.
+func (s Settings) heading(state State) string {
+	switch state {
+	case Writing:
+		return "The application writes, or has data in flight (from the write):"
+	case Idle:
+		text := fmt.Sprintf("It waits in read(2), SO_KEEPALIVE set, %d s + %d x %d s (from the last segment received):",
+			seconds(s.KeepaliveTime), s.KeepaliveProbes, seconds(s.KeepaliveInterval))
+		if s.UserTimeout != 0 {
+			text = fmt.Sprintf("It waits in read(2), SO_KEEPALIVE set, %d s + n x %d s (from the last segment received):",
+				seconds(s.KeepaliveTime), seconds(s.KeepaliveInterval))
+		}
+		return text
+	case Unguarded:
+		return "It waits in read(2), SO_KEEPALIVE not set:"
+	case Connecting:
+		return "It is in connect(2) (from the first SYN):"
+	}
+	return "It has called close(2), and its kernel holds the socket (from the FIN):"
+}
+
+// usual is the moment that a state's rows count from, and that its heading says.
+func usual(state State) string {
+	switch state {
+	case Writing:
+		return fromWrite
+	case Idle:
+		return fromLastReceived
+	case Connecting:
+		return "the first SYN"
+	case Closed:
+		return "the FIN"
+	}
+	return ""
+}
+
+// String says the settings in two lines.
+func (s Settings) String() string {
+	user := "not set"
+	if s.UserTimeout != 0 {
+		user = s.UserTimeout.String()
+	}
+	keepalive := fmt.Sprintf("keepalive %d s + %d x %d s", seconds(s.KeepaliveTime), s.KeepaliveProbes, seconds(s.KeepaliveInterval))
+	if !s.Keepalive {
+		keepalive = "keepalive off"
+	}
+	rtt := "below 1 ms"
+	if s.RTT != 0 {
+		rtt = s.RTT.String()
+	}
+	return fmt.Sprintf("tcp_retries2 %d, %s, TCP_USER_TIMEOUT %s, round trip %s,\ntcp_syn_retries %d (+ %d linear), tcp_orphan_retries %d, tcp_fin_timeout %d, RTO %v to %v",
+		s.Retries2, keepalive, user, rtt, s.SynRetries, s.SynLinear, s.OrphanRetries, seconds(s.FinTimeout), s.RTOMin, s.RTOMax)
+}
+
+// Table lays the rows out for a terminal, within 100 columns. With checks, one for each row, it has what was
+// measured in the place of the mechanisms.
+func Table(settings Settings, rows []Row, checks []Check) string {
+	last := "by"
+	if checks != nil {
+		last = "measured"
+	}
+	var out strings.Builder
+	line := func(number, fault, after, told, last string) {
+		text := fmt.Sprintf("%2s %-33s %-18s %-13s %s", number, fault, after, told, last)
+		out.WriteString(cut(strings.TrimRight(text, " ")) + "\n")
+	}
+	line("", "fault", "noticed after", "told", last)
+	for i, row := range rows {
+		if i == 0 || rows[i-1].State != row.State {
+			out.WriteString("\n" + settings.heading(row.State) + "\n")
+		}
+		fault := row.Fault
+		if row.From == fromReturn {
+			fault += " (from its return)"
+		} else if row.From == "the window closing" && !strings.Contains(fault, ",") {
+			fault += " (from then)"
+		}
+		last := row.By
+		if checks != nil {
+			last = checks[i].said(row)
+		}
+		told := row.Told
+		if told == "" {
+			told = "-"
+		}
+		line(strconv.Itoa(i+1), fault, row.after(), told, last)
+	}
+	return out.String()
+}
+
+// after is when a row is noticed.
+func (r Row) after() string {
+	switch {
+	case r.Never:
+		return "never"
+	case r.Window.Floor == 0 && r.Window.Ceiling < 400*time.Millisecond:
+		return "at once"
+	case r.Window.Floor == 0:
+		return "up to " + tidyCeiling(r.Window.Ceiling)
+	}
+	return span(r.Window)
+}
+
+// said is what a check says in a table.
+func (c Check) said(row Row) string {
+	measured := tidy(c.Measured)
+	if row.Never {
+		measured = "not in " + measured
+	}
+	switch {
+	case c.Measured == 0:
+		return string(c.Verdict) + ": " + c.Reason
+	case c.Verdict == Agrees:
+		return measured + ", agrees"
+	}
+	return measured + ", " + string(c.Verdict) + ": " + c.Reason
+}
+
+// Proofs says which claims prove which rows, a claim once.
+func Proofs(rows []Row) string {
+	numbers := map[string][]string{}
+	var order []string
+	for i, row := range rows {
+		for _, claim := range row.Claims {
+			if !slices.Contains(order, claim) {
+				order = append(order, claim)
+			}
+			numbers[claim] = append(numbers[claim], strconv.Itoa(i+1))
+		}
+	}
+	var out strings.Builder
+	out.WriteString("Proved by (`halfopen run CLAIM`):\n")
+	for _, claim := range order {
+		fmt.Fprintf(&out, "   %-44s %s\n", claim, strings.Join(numbers[claim], ", "))
+	}
+	return out.String()
+}
+
+// Text lays advice out for a terminal.
+func Text(advice []Advice, within time.Duration) string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "To notice within %s, at the latest:\n", tidy(within))
+	for _, a := range advice {
+		value := a.Value
+		if value == "" {
+			fmt.Fprintf(&out, "\n   %s: no value is small enough\n", a.Knob)
+			continue
+		}
+		fmt.Fprintf(&out, "\n   %s = %s: %s\n", a.Knob, value, span(a.Window))
+		fmt.Fprintf(&out, "      covers  %s\n      not     %s\n", a.Covers, a.Misses)
+	}
+	out.WriteString("\nA frozen process is noticed by no kernel: its own keeps answering. That takes a heartbeat of the application\n" +
+		"(application/heartbeat-frozen).\n")
+	return out.String()
+}
+
+func span(w timing.Window) string {
+	floor, ceiling := tidyFloor(w.Floor), tidyCeiling(w.Ceiling)
+	if floor == ceiling {
+		return floor
+	}
+	number, _, _ := strings.Cut(floor, " ")
+	return number + " to " + ceiling
+}
+
+// tidy is a time in seconds with as many digits as it is worth: 0.21 s, 13.5 s, 938 s.
+func tidy(d time.Duration) string        { return rounded(d, math.Round) }
+func tidyFloor(d time.Duration) string   { return rounded(d, math.Floor) }
+func tidyCeiling(d time.Duration) string { return rounded(d, math.Ceil) }
+
+func rounded(d time.Duration, round func(float64) float64) string {
+	s, digits := d.Seconds(), 0
+	switch {
+	case s < 10:
+		digits = 2
+	case s < 10000:
+		digits = 1
+	}
+	scale := math.Pow(10, float64(digits))
+	return strconv.FormatFloat(round(s*scale)/scale, 'f', digits, 64) + " s"
+}
+
+func cut(line string) string {
+	if len([]rune(line)) <= tableWidth {
+		return line
+	}
+	return string([]rune(line)[:tableWidth-1]) + "…"
+}
