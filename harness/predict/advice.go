@@ -15,6 +15,7 @@ type Advice struct {
 	Window timing.Window
 	Covers string
 	Misses string
+	Note   string // empty if there is nothing to add
 }
 
 // Advise inverts the models: of each knob the largest value with which a fault is noticed within the time,
@@ -82,7 +83,7 @@ func (m model) adviseRetries2(within time.Duration) Advice {
 	if found {
 		a.Value, a.Window = fmt.Sprint(n), w
 		if n < leastR2 {
-			a.Misses += fmt.Sprintf("; RFC 9293 wants 100 s at least, %d", leastR2)
+			a.Note = fmt.Sprintf("RFC 9293 asks for 100 s at least (SHLD-11), which is %d", leastR2)
 		}
 	}
 	return a

@@ -53,6 +53,7 @@ func (r Report) MarshalJSON() ([]byte, error) {
 		Window *window `json:"window,omitempty"`
 		Covers string  `json:"covers"`
 		Misses string  `json:"misses"`
+		Note   string  `json:"note,omitempty"`
 	}
 	s := r.Settings
 	out := struct {
@@ -82,7 +83,7 @@ func (r Report) MarshalJSON() ([]byte, error) {
 		out.Rows = append(out.Rows, encoded)
 	}
 	for _, each := range r.Advice {
-		encoded := advice{Knob: each.Knob, Value: each.Value, Covers: each.Covers, Misses: each.Misses}
+		encoded := advice{Knob: each.Knob, Value: each.Value, Covers: each.Covers, Misses: each.Misses, Note: each.Note}
 		if each.Value != "" {
 			encoded.Window = windowOf(each.Window)
 		}

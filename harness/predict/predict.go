@@ -154,7 +154,7 @@ func (m model) writing() []Row {
 
 // killed is the row of a process that dies while its kernel lives.
 func (m model) killed(state State, proved string, claims ...string) Row {
-	return Row{State: state, Fault: peerKilled, From: "the death", Window: m.trip(timing.Death()), Told: EndOfFile, By: "FIN of the dead process's kernel",
+	return Row{State: state, Fault: peerKilled, From: "the death", Window: m.trip(timing.Death()), Told: EndOfFile, By: "its kernel's FIN",
 		Claims: append([]string{proved, "process-crash/survivor-reads-eof"}, claims...),
 		Proof:  detection(proved, report.ProcessKilled, "detected_after", time.Second)}
 }
@@ -164,7 +164,7 @@ func (m model) windowClosed() []Row {
 	const from = "the window closing"
 	silence := m.across(func(rto time.Duration) timing.Window { return m.persist(rto).Abort() })
 	gone := Row{State: Writing, Fault: windowClosedOff, From: from, Window: silence, Told: unix.ErrnoName(unix.ETIMEDOUT),
-		By:     fmt.Sprintf("tcp_retries2 %d, window probes", m.Retries2),
+		By:     fmt.Sprintf("%d probes, tcp_retries2", m.Retries2),
 		Claims: []string{"window/silent-abort-count", "window/silent-abort-etimedout", "window/silent-abort-no-rst"},
 		Proof:  Proof{Claim: "window/silent-abort-count", Measured: "aborted_after", Takes: silence.Ceiling}}
 	if m.UserTimeout == 0 {
@@ -175,7 +175,7 @@ func (m model) windowClosed() []Row {
 			}
 			return all
 		})
-		return []Row{{State: Writing, Fault: windowClosed, Never: true, By: "its kernel answers window probes",
+		return []Row{{State: Writing, Fault: windowClosed, Never: true, By: "its kernel answers probes",
 			Claims: []string{"window/answered-stays-open"},
 			Proof:  Proof{Claim: "window/answered-stays-open", Measured: "stayed_open", Takes: answered.Ceiling}}, gone}
 	}
@@ -206,7 +206,7 @@ func (m model) idle() []Row {
 	}
 	timedOut := func(fault, staged string, claims ...string) Row {
 		return Row{State: Idle, Fault: fault, From: fromLastReceived, Window: found, Told: unix.ErrnoName(unix.ETIMEDOUT),
-			By:     m.byUserTimeout("keepalive probes unanswered"),
+			By:     m.byUserTimeout(fmt.Sprintf("%d probes, keepalive", m.KeepaliveProbes)),
 			Claims: append([]string{proved}, claims...), Proof: detection(proved, staged, "noticed_after", found.Ceiling)}
 	}
 	// A host may be back right after a probe that it has missed, or before the first.
@@ -244,11 +244,14 @@ func (m model) neighbours() timing.Resolution {
 }
 
 func (m model) connecting() []Row {
-	abort := timing.SYN{Retries: m.SynRetries, Linear: m.SynLinear, RTOMax: m.RTOMax, UserTimeout: m.UserTimeout, Wheel: m.wheel}.Abort()
+	syn := timing.SYN{Retries: m.SynRetries, Linear: m.SynLinear, RTOMax: m.RTOMax, Wheel: m.wheel}
+	abort := syn.Abort()
 	by, proof := fmt.Sprintf("tcp_syn_retries %d", m.SynRetries), Proof{Claim: "open/syn-ladder"}
-	if m.UserTimeout != 0 {
-		by = m.byUserTimeout("") + ", or " + by
-		proof = Proof{Claim: "retransmission/user-timeout-syn", Case: "shorter than the count"}
+	if syn.UserTimeout = m.UserTimeout; syn.UserTimeout != 0 {
+		if m.UserTimeout < abort.Floor {
+			by = m.byUserTimeout("")
+		}
+		abort, proof = syn.Abort(), Proof{Claim: "retransmission/user-timeout-syn", Case: "shorter than the count"}
 	}
 	proof.Measured, proof.Told, proof.Takes = "aborted_after", "errno", abort.Ceiling
 	unresolved := m.neighbours().Failure()

@@ -35,22 +35,7 @@ func (s Settings) heading(state State) string {
 	return "It has called close(2), and its kernel holds the socket (from the FIN):"
 }
 
-// usual is the moment that a state's rows count from, and that its heading says.
-func usual(state State) string {
-	switch state {
-	case Writing:
-		return fromWrite
-	case Idle:
-		return fromLastReceived
-	case Connecting:
-		return "the first SYN"
-	case Closed:
-		return "the FIN"
-	}
-	return ""
-}
-
-// String says the settings in two lines.
+// String says the settings, in three lines.
 func (s Settings) String() string {
 	user := "not set"
 	if s.UserTimeout != 0 {
@@ -64,8 +49,11 @@ func (s Settings) String() string {
 	if s.RTT != 0 {
 		rtt = s.RTT.String()
 	}
-	return fmt.Sprintf("tcp_retries2 %d, %s, TCP_USER_TIMEOUT %s, round trip %s,\ntcp_syn_retries %d (+ %d linear), tcp_orphan_retries %d, tcp_fin_timeout %d, RTO %v to %v",
-		s.Retries2, keepalive, user, rtt, s.SynRetries, s.SynLinear, s.OrphanRetries, seconds(s.FinTimeout), s.RTOMin, s.RTOMax)
+	return fmt.Sprintf("tcp_retries2 %d, %s, TCP_USER_TIMEOUT %s,\n"+
+		"tcp_syn_retries %d (and %d linear), tcp_orphan_retries %d, tcp_fin_timeout %d, tcp_early_retrans %d,\n"+
+		"round trip %s, RTO from %v to %v",
+		s.Retries2, keepalive, user, s.SynRetries, s.SynLinear, s.OrphanRetries, seconds(s.FinTimeout), s.EarlyRetrans,
+		rtt, s.RTOMin, s.RTOMax)
 }
 
 // Table lays the rows out for a terminal, within 100 columns. With checks, one for each row, it has what was
@@ -77,7 +65,7 @@ func Table(settings Settings, rows []Row, checks []Check) string {
 	}
 	var out strings.Builder
 	line := func(number, fault, after, told, last string) {
-		text := fmt.Sprintf("%2s %-33s %-18s %-13s %s", number, fault, after, told, last)
+		text := fmt.Sprintf("%2s %-36s %-19s %-13s %s", number, fault, after, told, last)
 		out.WriteString(cut(strings.TrimRight(text, " ")) + "\n")
 	}
 	line("", "fault", "noticed after", "told", last)
@@ -87,7 +75,7 @@ func Table(settings Settings, rows []Row, checks []Check) string {
 		}
 		fault := row.Fault
 		if row.From == fromReturn {
-			fault += " (from its return)"
+			fault += " (from its return)" // and not from what the heading says
 		} else if row.From == "the window closing" && !strings.Contains(fault, ",") {
 			fault += " (from then)"
 		}
@@ -164,9 +152,12 @@ func Text(advice []Advice, within time.Duration) string {
 		}
 		fmt.Fprintf(&out, "\n   %s = %s: %s\n", a.Knob, value, span(a.Window))
 		fmt.Fprintf(&out, "      covers  %s\n      not     %s\n", a.Covers, a.Misses)
+		if a.Note != "" {
+			fmt.Fprintf(&out, "      but     %s\n", a.Note)
+		}
 	}
-	out.WriteString("\nA frozen process is noticed by no kernel: its own keeps answering. That takes a heartbeat of the application\n" +
-		"(application/heartbeat-frozen).\n")
+	out.WriteString("\nA frozen process is noticed by no kernel, as its own kernel keeps answering: that takes a heartbeat\n" +
+		"of the application's (application/heartbeat-frozen).\n")
 	return out.String()
 }
 
@@ -175,17 +166,23 @@ func span(w timing.Window) string {
 	if floor == ceiling {
 		return floor
 	}
-	number, _, _ := strings.Cut(floor, " ")
+	number, unit, _ := strings.Cut(floor, " ")
+	if !strings.HasSuffix(ceiling, " "+unit) {
+		number = floor
+	}
 	return number + " to " + ceiling
 }
 
-// tidy is a time in seconds with as many digits as it is worth: 0.21 s, 13.5 s, 938 s.
+// tidy is a time with as many digits as it is worth: 1.3 ms, 0.21 s, 13.5 s, 938.7 s.
 func tidy(d time.Duration) string        { return rounded(d, math.Round) }
 func tidyFloor(d time.Duration) string   { return rounded(d, math.Floor) }
 func tidyCeiling(d time.Duration) string { return rounded(d, math.Ceil) }
 
 func rounded(d time.Duration, round func(float64) float64) string {
 	s, digits := d.Seconds(), 0
+	if 0 < d && d < 100*time.Millisecond {
+		return strconv.FormatFloat(round(s*1e4)/10, 'f', 1, 64) + " ms"
+	}
 	switch {
 	case s < 10:
 		digits = 2
