@@ -34,6 +34,7 @@ func (r Report) MarshalJSON() ([]byte, error) {
 		Verdict  Verdict `json:"verdict"`
 		Measured float64 `json:"measured,omitempty"`
 		Told     string  `json:"told,omitempty"`
+		RTO      float64 `json:"rto,omitempty"`
 		Reason   string  `json:"reason,omitempty"`
 	}
 	type row struct {
@@ -78,7 +79,7 @@ func (r Report) MarshalJSON() ([]byte, error) {
 		}
 		if r.Checks != nil {
 			c := r.Checks[i]
-			encoded.Check = &check{c.Verdict, c.Measured.Seconds(), c.Told, c.Reason}
+			encoded.Check = &check{c.Verdict, c.Measured.Seconds(), c.Told, c.RTO.Seconds(), c.Reason}
 		}
 		out.Rows = append(out.Rows, encoded)
 	}

@@ -142,7 +142,7 @@ func (m model) writing() []Row {
 		{State: Writing, Fault: peerRebooted, From: fromReturn, Window: m.trip(copies), Told: unix.ErrnoName(unix.ECONNRESET),
 			By:     "RST to the next copy",
 			Claims: []string{proved, "host-crash/reboot-rst", "host-crash/reboot-econnreset"},
-			Proof:  detection(proved, report.HostRebooted, "detected_after", time.Second)},
+			Proof:  detection(proved, report.HostRebooted, "detected_after_return", time.Second)},
 		timedOut(cableOut, report.CableOut, "cable/far-cable-etimedout", "cable/far-cable-ehostunreach"),
 		timedOut(firewallDrops, report.PathSilent, "middlebox/server-data-dropped", "middlebox/no-pickup-dropped"),
 		{State: Writing, Fault: firewallResets, From: fromWrite, Window: m.trip(timing.BeforeAnyTimer()), Told: unix.ErrnoName(unix.ECONNRESET),
@@ -162,11 +162,19 @@ func (m model) killed(state State, proved string, claims ...string) Row {
 // windowClosed is a writer whose peer has stopped reading.
 func (m model) windowClosed() []Row {
 	const from = "the window closing"
-	silence := m.across(func(rto time.Duration) timing.Window { return m.persist(rto).Abort() })
-	gone := Row{State: Writing, Fault: windowClosedOff, From: from, Window: silence, Told: unix.ErrnoName(unix.ETIMEDOUT),
+	silent := func(rto time.Duration) timing.Window { return m.persist(rto).Abort() }
+	silence := m.across(silent)
+	gone := Row{at: silent, State: Writing, Fault: windowClosedOff, From: from, Window: silence, Told: unix.ErrnoName(unix.ETIMEDOUT),
 		By:     fmt.Sprintf("%d probes, tcp_retries2", m.Retries2),
 		Claims: []string{"window/silent-abort-count", "window/silent-abort-etimedout", "window/silent-abort-no-rst"},
 		Proof:  Proof{Claim: "window/silent-abort-count", Measured: "aborted_after", Takes: silence.Ceiling}}
+	if m.Retries2 == 0 {
+		// The probe timer gives up before it sends the first probe, whatever the peer would have said.
+		const proved = "window/retries2-0-not-probed"
+		closed := gone
+		closed.Fault, closed.Claims, closed.Proof.Claim, closed.Proof.Told = windowClosed, []string{proved}, proved, "errno"
+		return []Row{closed, gone}
+	}
 	if m.UserTimeout == 0 {
 		answered := m.across(func(rto time.Duration) timing.Window {
 			var all timing.Window
@@ -179,12 +187,13 @@ func (m model) windowClosed() []Row {
 			Claims: []string{"window/answered-stays-open"},
 			Proof:  Proof{Claim: "window/answered-stays-open", Measured: "stayed_open", Takes: answered.Ceiling}}, gone}
 	}
-	limited := m.across(func(rto time.Duration) timing.Window {
+	timedOut := func(rto time.Duration) timing.Window {
 		p := m.persist(rto)
 		return p.Intervals(1)[0].Then(p.AbortByUserTimeout(m.UserTimeout))
-	})
+	}
+	limited := m.across(timedOut)
 	const proved = "window/user-timeout-answered"
-	closed := Row{State: Writing, Fault: windowClosed, From: from, Window: limited, Told: unix.ErrnoName(unix.ETIMEDOUT),
+	closed := Row{at: timedOut, State: Writing, Fault: windowClosed, From: from, Window: limited, Told: unix.ErrnoName(unix.ETIMEDOUT),
 		By: m.byUserTimeout(""), Claims: []string{proved},
 		Proof: Proof{Claim: proved, Measured: "aborted_after", Told: "errno", Takes: limited.Ceiling}}
 	// Whichever comes first ends it (tcp_probe_timer); no spec has both.
@@ -204,10 +213,13 @@ func (m model) idle() []Row {
 	if m.UserTimeout != 0 {
 		proved, also = detectedByBoth, []string{"keepalive/user-timeout-replaces-count"}
 	}
+	by := fmt.Sprintf("%d probes, keepalive", m.KeepaliveProbes)
+	if m.UserTimeout != 0 {
+		by = "probes, TCP_USER_TIMEOUT" // the first of its ticks at which the user timeout is over
+	}
 	timedOut := func(fault, staged string, claims ...string) Row {
 		return Row{State: Idle, Fault: fault, From: fromLastReceived, Window: found, Told: unix.ErrnoName(unix.ETIMEDOUT),
-			By:     m.byUserTimeout(fmt.Sprintf("%d probes, keepalive", m.KeepaliveProbes)),
-			Claims: append([]string{proved}, claims...), Proof: detection(proved, staged, "noticed_after", found.Ceiling)}
+			By: by, Claims: append([]string{proved}, claims...), Proof: detection(proved, staged, "noticed_after", found.Ceiling)}
 	}
 	// A host may be back right after a probe that it has missed, or before the first.
 	probe := max(k.Probes()[0].Ceiling, k.Gap().Ceiling)
@@ -220,7 +232,7 @@ func (m model) idle() []Row {
 		{State: Idle, Fault: peerRebooted, From: fromReturn, Window: m.trip(timing.Window{Ceiling: probe, Source: "the next keepalive probe"}),
 			Told: unix.ErrnoName(unix.ECONNRESET), By: "RST to the next probe",
 			Claims: []string{proved, "host-crash/keepalive-finds-reboot"},
-			Proof:  detection(proved, report.HostRebooted, "detected_after", k.Probes()[0].Ceiling)},
+			Proof:  detection(proved, report.HostRebooted, "detected_after_return", k.Probes()[0].Ceiling)},
 		timedOut(cableOut, report.CableOut, "cable/keepalive-silence-ends"),
 		timedOut(firewallDrops, report.PathSilent, "middlebox/late-keepalive-dropped"),
 	}
@@ -254,14 +266,30 @@ func (m model) connecting() []Row {
 		abort, proof = syn.Abort(), Proof{Claim: "retransmission/user-timeout-syn", Case: "shorter than the count"}
 	}
 	proof.Measured, proof.Told, proof.Takes = "aborted_after", "errno", abort.Ceiling
-	unresolved := m.neighbours().Failure()
 	return []Row{
 		{State: Connecting, Fault: pathLosesSYN, From: "the first SYN", Window: abort, Told: unix.ErrnoName(unix.ETIMEDOUT),
 			By: by, Claims: []string{proof.Claim}, Proof: proof},
-		{State: Connecting, Fault: neighbourOff, From: "the first SYN", Window: unresolved, Told: unix.ErrnoName(unix.EHOSTUNREACH),
-			By: "address resolution", Claims: []string{"open/unresolved"},
-			Proof: Proof{Claim: "open/unresolved", Measured: "detected_after", Told: "errno", Takes: unresolved.Ceiling}},
+		m.unresolved(abort, by, proof.Claim),
 	}
+}
+
+// unresolved is the row of a connect(2) to a neighbour whose address nobody answers for: address resolution
+// fails, or the time of connect(2) is over before it does.
+func (m model) unresolved(abort timing.Window, by, claim string) Row {
+	failure := m.neighbours().Failure()
+	row := Row{State: Connecting, Fault: neighbourOff, From: "the first SYN", Window: failure, Told: unix.ErrnoName(unix.EHOSTUNREACH),
+		By: "address resolution", Claims: []string{"open/unresolved"},
+		Proof: Proof{Claim: "open/unresolved", Measured: "detected_after", Told: "errno", Takes: failure.Ceiling}}
+	if abort.Floor > failure.Ceiling {
+		return row
+	}
+	row.Window.Floor, row.Window.Ceiling = min(failure.Floor, abort.Floor), min(failure.Ceiling, abort.Ceiling)
+	row.By, row.Claims, row.Proof = "whichever is first", append(row.Claims, claim), Proof{}
+	row.Told = "either errno"
+	if abort.Ceiling < failure.Floor {
+		row.Told, row.By = unix.ErrnoName(unix.ETIMEDOUT), by
+	}
+	return row
 }
 
 func (m model) closed() []Row {

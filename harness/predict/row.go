@@ -29,6 +29,8 @@ type Row struct {
 	By     string // the mechanism, with its setting
 	Claims []string
 	Proof  Proof
+
+	at func(rto time.Duration) timing.Window // Window at one retransmission timeout; nil if that has no part in it
 }
 
 // EndOfFile is what an application is told by a FIN.

@@ -13,11 +13,16 @@ type Settings struct {
 	kernel.Timeouts               // the keepalive ones may be the socket's own (TCP_KEEPIDLE, ...)
 	Keepalive       bool          // SO_KEEPALIVE is set
 	UserTimeout     time.Duration // TCP_USER_TIMEOUT, whole milliseconds; 0: not set
-	RTT             time.Duration // the path's round trip; 0: less than a millisecond
+	RTT             time.Duration // the path's smoothed round trip, as ss -ti says it; 0: not known, but short
 }
 
-// rttGrain is how exactly a round trip is known: one of RTT may as well be so much longer.
-const rttGrain = time.Millisecond
+const (
+	// rttGrain is how exactly a round trip is known: one of RTT may as well be so much longer.
+	rttGrain = time.Millisecond
+	// delayedACK is what a peer that has nothing to answer adds to a round trip that is not known
+	// (TCP_DELACK_MIN). It makes of an RTO of 204 ms one of 244 ms, and 107 s of tcp_retries2=8 up to 128 s.
+	delayedACK = 40 * time.Millisecond
+)
 
 // Limits of what the kernel takes: sysctl_net_ipv4.c, tcp.c, MAX_TCP_KEEPIDLE, MAX_TCP_SYNCNT.
 const (
@@ -131,8 +136,11 @@ func (s Settings) Profile(release kernel.Version, hz int) kernel.Profile {
 // RTO is the least and the most that the retransmission timeout can be at this round trip: right after the
 // handshake the variation counts as twice the round trip, and on a steady path it shrinks to its floor.
 func (s Settings) RTO(wheel timing.Wheel) (least, most time.Duration) {
-	rtt := max(s.RTT, time.Microsecond)
-	return timing.RTO(rtt, 0, s.RTOMin, s.RTOMax, wheel), timing.FirstRTO(s.RTT+rttGrain, s.RTOMin, s.RTOMax, wheel)
+	shortest, longest := s.RTT, s.RTT+rttGrain
+	if s.RTT == 0 {
+		shortest, longest = time.Microsecond, rttGrain+delayedACK
+	}
+	return timing.RTO(shortest, 0, s.RTOMin, s.RTOMax, wheel), timing.FirstRTO(longest, s.RTOMin, s.RTOMax, wheel)
 }
 
 func seconds(d time.Duration) int { return int(d / time.Second) }

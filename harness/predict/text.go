@@ -45,15 +45,15 @@ func (s Settings) String() string {
 	if !s.Keepalive {
 		keepalive = "keepalive off"
 	}
-	rtt := "below 1 ms"
+	rtt := "below 1 ms, 40 ms more where acknowledgements are delayed"
 	if s.RTT != 0 {
 		rtt = s.RTT.String()
 	}
 	return fmt.Sprintf("tcp_retries2 %d, %s, TCP_USER_TIMEOUT %s,\n"+
 		"tcp_syn_retries %d (and %d linear), tcp_orphan_retries %d, tcp_fin_timeout %d, tcp_early_retrans %d,\n"+
-		"round trip %s, RTO from %v to %v",
+		"RTO %v at the least and %v at the most, round trip %s",
 		s.Retries2, keepalive, user, s.SynRetries, s.SynLinear, s.OrphanRetries, seconds(s.FinTimeout), s.EarlyRetrans,
-		rtt, s.RTOMin, s.RTOMax)
+		s.RTOMin, s.RTOMax, rtt)
 }
 
 // Table lays the rows out for a terminal, within 100 columns. With checks, one for each row, it has what was
@@ -115,6 +115,9 @@ func (c Check) said(row Row) string {
 	case c.Measured == 0:
 		return string(c.Verdict) + ": " + c.Reason
 	case c.Verdict == Agrees:
+		if c.RTO != 0 {
+			return measured + ", agrees at RTO " + tidy(c.RTO)
+		}
 		return measured + ", agrees"
 	}
 	return measured + ", " + string(c.Verdict) + ": " + c.Reason

@@ -56,10 +56,13 @@ func (f Fault) Strike(hit, survivor *End, during func()) (at time.Duration) {
 		during()
 	}
 	if f == HostRebooted {
-		hit.Host.Reboot()
+		hit.Host.back = hit.Host.Reboot()
 	}
 	return at
 }
+
+// Back is when the fault's host came back, just before; of HostRebooted alone.
+func (e *End) Back() time.Duration { return e.Host.back }
 
 // InProfile is the one value in the scaled profile and the other in the defaults, or in a custom profile: for
 // the settings of an application, which no sysctl has.

@@ -160,7 +160,7 @@ func (f verifyFlags) verify(ctx context.Context, on target, asked, settings pred
 	if err != nil {
 		return v, errors.Join(err, os.RemoveAll(v.folder))
 	}
-	v.checks = predict.Judge(rows, v.specs, patience, slack)
+	v.checks = predict.Judge(settings, on.hz, v.specs, patience, slack)
 	if !slices.ContainsFunc(v.specs, func(s report.SpecResult) bool { return s.Verdict != report.Pass }) && v.count(predict.Disagrees) == 0 {
 		err, v.folder = os.RemoveAll(v.folder), ""
 	}
