@@ -125,12 +125,12 @@ func step(d time.Duration) time.Duration { return max((d / 100).Truncate(time.Se
 
 func (m model) adviseUserTimeout(within time.Duration) Advice {
 	a := Advice{Knob: "TCP_USER_TIMEOUT (a socket option)",
-		Covers: "written data, a closed window, connect(2), an orphan; with keepalive it replaces the count",
+		Covers: "data, a closed window, connect(2), an orphan; with keepalive it replaces the count",
 		Misses: "idle connections without keepalive; a frozen process that has not filled its window"}
 	m.Keepalive = false
 	if timeout, ok := m.userTimeoutWithin(within); ok {
 		m.UserTimeout = timeout
-		a.Value, a.Window = fmt.Sprint(timeout), m.abort()
+		a.Value, a.Window = fmt.Sprintf("%g s", timeout.Seconds()), m.abort()
 	}
 	return a
 }

@@ -31,7 +31,7 @@ const (
 	mostKeepalive = 32767 * time.Second
 	mostProbes    = 127
 	mostUser      = 1<<31*time.Millisecond - time.Millisecond
-	mostRTT       = 10 * time.Second
+	mostRTT       = 2 * time.Second
 )
 
 // Check says what of the settings no kernel takes, in one sentence with the values it does take.

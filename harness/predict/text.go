@@ -35,25 +35,26 @@ func (s Settings) heading(state State) string {
 	return "It has called close(2), and its kernel holds the socket (from the FIN):"
 }
 
-// String says the settings, in three lines.
-func (s Settings) String() string {
-	user := "not set"
-	if s.UserTimeout != 0 {
-		user = s.UserTimeout.String()
-	}
+// Describe says the settings, in three lines.
+func (s Settings) Describe(hz int) string {
 	keepalive := fmt.Sprintf("keepalive %d s + %d x %d s", seconds(s.KeepaliveTime), s.KeepaliveProbes, seconds(s.KeepaliveInterval))
 	if !s.Keepalive {
 		keepalive = "keepalive off"
 	}
-	rtt := "below 1 ms, 40 ms more where acknowledgements are delayed"
-	if s.RTT != 0 {
-		rtt = s.RTT.String()
+	user := "not set"
+	if s.UserTimeout != 0 {
+		user = fmt.Sprintf("%g s", s.UserTimeout.Seconds())
 	}
+	rtt := "round trip below 1 ms, 40 ms more with delayed ACKs"
+	if s.RTT != 0 {
+		rtt = "round trip " + s.RTT.String()
+	}
+	least, most := s.RTO(timing.Wheel{HZ: hz})
 	return fmt.Sprintf("tcp_retries2 %d, %s, TCP_USER_TIMEOUT %s,\n"+
 		"tcp_syn_retries %d (and %d linear), tcp_orphan_retries %d, tcp_fin_timeout %d, tcp_early_retrans %d,\n"+
-		"RTO %v at the least and %v at the most, round trip %s",
+		"RTO %d to %d ms (%s), limits %d ms and %d s",
 		s.Retries2, keepalive, user, s.SynRetries, s.SynLinear, s.OrphanRetries, seconds(s.FinTimeout), s.EarlyRetrans,
-		s.RTOMin, s.RTOMax, rtt)
+		least.Milliseconds(), most.Milliseconds(), rtt, s.RTOMin.Milliseconds(), seconds(s.RTOMax))
 }
 
 // Table lays the rows out for a terminal, within 100 columns. With checks, one for each row, it has what was
@@ -113,14 +114,22 @@ func (c Check) said(row Row) string {
 	}
 	switch {
 	case c.Measured == 0:
-		return string(c.Verdict) + ": " + c.Reason
-	case c.Verdict == Agrees:
-		if c.RTO != 0 {
-			return measured + ", agrees at RTO " + tidy(c.RTO)
-		}
-		return measured + ", agrees"
+		return string(c.Verdict)
+	case c.RTO != 0:
+		return measured + ", " + string(c.Verdict) + ", RTO " + tidy(c.RTO)
 	}
-	return measured + ", " + string(c.Verdict) + ": " + c.Reason
+	return measured + ", " + string(c.Verdict)
+}
+
+// Reasons says of each row that is not agreed with why, a line each; nothing if there is none.
+func Reasons(checks []Check) string {
+	var out strings.Builder
+	for i, check := range checks {
+		if check.Verdict != Agrees {
+			fmt.Fprintf(&out, "%2d %s: %s\n", i+1, check.Verdict, check.Reason)
+		}
+	}
+	return out.String()
 }
 
 // Proofs says which claims prove which rows, a claim once.

@@ -152,10 +152,10 @@ func (c *predictCommand) print(said predict.Report, on target, proved verificati
 		fmt.Println(string(encoded))
 		return nil
 	}
-	fmt.Printf("Linux %s (HZ %d)\n%s\n\n", said.Kernel.Release, on.hz, said.Settings)
+	fmt.Printf("Linux %s (HZ %d)\n%s\n\n", said.Kernel.Release, on.hz, said.Settings.Describe(on.hz))
 	fmt.Print(predict.Table(said.Settings, said.Rows, said.Checks))
 	if said.Checks != nil {
-		fmt.Print("\n" + proved.summary() + "\n")
+		fmt.Print("\n" + predict.Reasons(said.Checks) + proved.summary() + "\n")
 	} else {
 		fmt.Print("\nETIMEDOUT is EHOSTUNREACH instead where address resolution or a router has said so meanwhile\n" +
 			"(cable/far-cable-ehostunreach).\n\n" + predict.Proofs(said.Rows))
