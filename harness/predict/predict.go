@@ -274,18 +274,30 @@ func (m model) connecting() []Row {
 	return []Row{
 		{State: Connecting, Fault: pathLosesSYN, From: "the first SYN", Window: abort, Told: unix.ErrnoName(unix.ETIMEDOUT),
 			By: by, Claims: []string{proof.Claim}, Proof: proof},
-		m.unresolved(abort, by, proof.Claim),
+		m.unresolved(syn, by, proof.Claim),
 	}
 }
 
 // unresolved is the row of a connect(2) to a neighbour whose address nobody answers for: address resolution
 // fails, or the time of connect(2) is over before it does.
-func (m model) unresolved(abort timing.Window, by, claim string) Row {
-	failure := m.neighbours().Failure()
+//
+// Over IPv4 the error that says so first undoes a doubling (tcp_ld_RTO_revert), which fires the timer at once
+// where the copy of the SYN never left the neighbour's queue; and if that finds as many copies made as are
+// allowed, connect(2) fails with ETIMEDOUT at that moment, in the place of EHOSTUNREACH. It was seen with
+// tcp_syn_retries=2 and no linear timeouts, 3.06 s after the SYN.
+func (m model) unresolved(syn timing.SYN, by, claim string) Row {
+	failure, abort := m.neighbours().Failure(), syn.Abort()
+	copies := 0
+	for _, send := range syn.Sends()[1:] {
+		if send.Floor <= failure.Ceiling {
+			copies++
+		}
+	}
 	row := Row{State: Connecting, Fault: neighbourOff, From: "the first SYN", Window: failure, Told: unix.ErrnoName(unix.EHOSTUNREACH),
 		By: "address resolution", Claims: []string{"open/unresolved"},
 		Proof: Proof{Claim: "open/unresolved", Measured: "detected_after", Told: "errno", Takes: failure.Ceiling}}
-	if abort.Floor > failure.Ceiling {
+	last := copies >= syn.Retries+syn.Linear
+	if abort.Floor > failure.Ceiling && !last {
 		return row
 	}
 	row.Window.Floor, row.Window.Ceiling = min(failure.Floor, abort.Floor), min(failure.Ceiling, abort.Ceiling)

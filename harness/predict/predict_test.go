@@ -105,6 +105,10 @@ func TestTheFirstOfTwoEndsAConnect(t *testing.T) {
 	_, provable := short.Provable(0)
 	g.Expect(provable).To(BeFalse())
 	g.Expect(told(func(s *Settings) { s.SynRetries = 1 }).Told).To(Equal("either errno"))
+	last := told(func(s *Settings) { s.SynRetries, s.SynLinear = 2, 0 })
+	g.Expect(last.Told).To(Equal("either errno"), "the last copy is made when address resolution fails")
+	g.Expect(last.Window.Floor).To(Equal(3 * time.Second))
+	g.Expect(told(func(s *Settings) { s.SynRetries, s.SynLinear = 3, 0 }).Told).To(Equal("EHOSTUNREACH"))
 }
 
 func TestALongerRoundTripMovesTheWindow(t *testing.T) {
