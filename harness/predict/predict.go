@@ -25,7 +25,7 @@ const (
 	windowClosedOff  = "window closed, then host off"
 	anythingElse     = "any fault but these"
 	pathLosesSYN     = "peer host off, or SYNs lost"
-	neighbourOff     = "neighbour off, same LAN"
+	neighbourOff     = "neighbour off, same LAN" // no router in between
 	finLost          = "peer gone, FIN unanswered"
 	peerNeverCloses  = "peer never closes"
 	fromReturn       = "its return"
@@ -138,7 +138,7 @@ func (m model) writing() []Row {
 		return Row{State: Writing, Fault: fault, From: fromWrite, Window: abort, Told: unix.ErrnoName(unix.ETIMEDOUT), By: by,
 			Claims: append([]string{proved}, claims...), Proof: detection(proved, staged, "noticed_after", abort.Ceiling)}
 	}
-	return []Row{
+	rows := []Row{
 		m.killed(Writing, proved, "process-crash/write-after-fin-draws-rst", "process-crash/write-after-rst-epipe"),
 		{State: Writing, Fault: peerFrozen, Never: true, By: "its kernel acknowledges",
 			Claims: []string{proved, "process-crash/frozen-kernel-acks"},
@@ -148,13 +148,36 @@ func (m model) writing() []Row {
 			By:     "RST to the next copy",
 			Claims: []string{proved, "host-crash/reboot-rst", "host-crash/reboot-econnreset"},
 			Proof:  detection(proved, report.HostRebooted, "detected_after_return", time.Second)},
-		timedOut(cableOut, report.CableOut, "cable/far-cable-etimedout", "cable/far-cable-ehostunreach"),
+		timedOut(cableOut, report.CableOut, "cable/far-cable-etimedout"),
 		timedOut(firewallDrops, report.PathSilent, "middlebox/server-data-dropped", "middlebox/no-pickup-dropped"),
 		{State: Writing, Fault: firewallResets, From: fromWrite, Window: m.trip(timing.BeforeAnyTimer()), Told: unix.ErrnoName(unix.ECONNRESET),
 			By:     "the firewall's RST",
 			Claims: []string{"middlebox/no-pickup-reset", "middlebox/server-data-reset"},
 			Proof:  Proof{Claim: "middlebox/no-pickup-reset", Case: "deleted", Measured: "detected_after", Told: "errno", Takes: time.Second}},
 	}
+	if m.UserTimeout == 0 {
+		rows = slices.Insert(rows, 3, m.neighbour(abort, by))
+	}
+	return rows
+}
+
+// unreachableAfter is when a neighbour that is off is known to be, at the latest: it is believed for up to
+// one and a half times base_reachable_time_ms, then for delay_first_probe_time, and then it is asked. 58 s
+// were seen.
+const unreachableAfter = time.Minute
+
+// neighbour is the row of a host that is off and has no router in front of it: address resolution fails
+// meanwhile, if the abort leaves it the time.
+func (m model) neighbour(abort timing.Window, by string) Row {
+	row := Row{State: Writing, Fault: neighbourOff, From: fromWrite, Told: "either errno", By: by,
+		Claims: []string{"cable/far-cable-ehostunreach", "cable/far-cable-etimedout"}}
+	row.Window = m.across(func(rto time.Duration) timing.Window { return m.retransmission(rto).AbortUnresolved(m.neighbours()) })
+	row.Window.Floor, row.Window.Ceiling = min(row.Window.Floor, abort.Floor), max(row.Window.Ceiling, abort.Ceiling)
+	if timing.Model(m.Retries2, m.RTOMax) > unreachableAfter {
+		row.Told = unix.ErrnoName(unix.EHOSTUNREACH)
+		row.Proof = Proof{Claim: "cable/far-cable-ehostunreach", Measured: "aborted_after", Told: "errno", Takes: row.Window.Ceiling}
+	}
+	return row
 }
 
 // killed is the row of a process that dies while its kernel lives.

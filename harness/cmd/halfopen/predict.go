@@ -157,8 +157,8 @@ func (c *predictCommand) print(said predict.Report, on target, proved verificati
 	if said.Checks != nil {
 		fmt.Print("\n" + predict.Reasons(said.Checks) + proved.summary() + "\n")
 	} else {
-		fmt.Print("\nETIMEDOUT is EHOSTUNREACH instead where address resolution or a router has said so meanwhile\n" +
-			"(cable/far-cable-ehostunreach).\n\n" + predict.Proofs(said.Rows))
+		fmt.Print("\nA router that reports the peer unreachable makes EHOSTUNREACH of ETIMEDOUT, at the same time.\n\n" +
+			predict.Proofs(said.Rows))
 	}
 	if said.Advice != nil {
 		fmt.Print("\n" + predict.Text(said.Advice, c.Within))
