@@ -7,6 +7,8 @@ import (
 
 	. "github.com/onsi/gomega"
 
+	"github.com/halfopen/halfopen/fixtures"
+	"github.com/halfopen/halfopen/harness/internal/jsonschema"
 	"github.com/halfopen/halfopen/harness/report"
 )
 
@@ -93,9 +95,10 @@ func TestARowWithoutAResultSaysWhy(t *testing.T) {
 func TestAReportInJSON(t *testing.T) {
 	g := NewWithT(t)
 	rows := Predict(shipped(), 250)
-	encoded, err := json.Marshal(Report{Settings: shipped(), Rows: rows, Checks: Judge(shipped(), 250, nil, 0, 0), Clock: "virtual",
+	encoded, err := json.Marshal(Report{Kernel: report.Kernel{Release: "6.12.0", HZ: 250}, Settings: shipped(), Rows: rows, Checks: Judge(shipped(), 250, nil, 0, 0), Clock: "virtual",
 		Within: 30 * time.Second, Advice: Advise(shipped(), 250, 30*time.Second)})
 	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(jsonschema.Refused(fixtures.PredictionSchema, encoded)).To(BeEmpty())
 	var read struct {
 		Schema   string
 		Within   float64
@@ -118,4 +121,14 @@ func TestAReportInJSON(t *testing.T) {
 	g.Expect(read.Rows[1].Never).To(BeTrue())
 	g.Expect(read.Rows[1].Window).To(BeNil())
 	g.Expect(read.Advice[0].Value).To(Equal("5"))
+}
+
+// A plain prediction, nothing verified and nothing advised, is one by the schema too.
+func TestAPlainReportInJSON(t *testing.T) {
+	g := NewWithT(t)
+	for _, s := range someSettings() {
+		encoded, err := json.Marshal(Report{Kernel: report.Kernel{Release: "6.12.0", HZ: 250}, Settings: s, Rows: Predict(s, 250)})
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(jsonschema.Refused(fixtures.PredictionSchema, encoded)).To(BeEmpty())
+	}
 }
