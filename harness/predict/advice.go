@@ -43,7 +43,7 @@ func Advised(settings Settings, hz int, within time.Duration) (Settings, bool) {
 	return m.Settings, true
 }
 
-// Flags are the flags of the command that say how the settings differ from others.
+// Flags are the flags of the command that say how the settings, with keepalive on, differ from a system's.
 func (s Settings) Flags(from Settings) string {
 	var flags []string
 	flag := func(differs bool, format string, args ...any) {
@@ -56,6 +56,13 @@ func (s Settings) Flags(from Settings) string {
 		"--keepalive %d/%d/%d", seconds(s.KeepaliveTime), seconds(s.KeepaliveInterval), s.KeepaliveProbes)
 	flag(s.UserTimeout != from.UserTimeout, "--user-timeout %v", s.UserTimeout)
 	flag(s.RTT != from.RTT, "--rtt %v", s.RTT)
+	flag(s.RTOMin != from.RTOMin, "--rto-min %v", s.RTOMin)
+	flag(s.RTOMax != from.RTOMax, "--rto-max %v", s.RTOMax)
+	flag(s.SynRetries != from.SynRetries, "--syn-retries %d", s.SynRetries)
+	flag(s.SynLinear != from.SynLinear, "--syn-linear-timeouts %d", s.SynLinear)
+	flag(s.OrphanRetries != from.OrphanRetries, "--orphan-retries %d", s.OrphanRetries)
+	flag(s.FinTimeout != from.FinTimeout, "--fin-timeout %d", seconds(s.FinTimeout))
+	flag(s.EarlyRetrans != from.EarlyRetrans, "--early-retrans %d", s.EarlyRetrans)
 	return strings.Join(flags, " ")
 }
 

@@ -54,7 +54,11 @@ func (c *predictCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	asked, err := c.settings()
+	system, err := systemSettings()
+	if err != nil {
+		return err
+	}
+	asked, err := c.settings(system)
 	if err != nil {
 		return err
 	}
@@ -75,12 +79,15 @@ func (c *predictCommand) Run(ctx context.Context) error {
 	}
 	var proved verification
 	if c.Verify {
-		if proved, err = c.verify(ctx, on, asked, settings, rows); err != nil {
+		if proved, err = c.verify(ctx, on, system, settings, rows); err != nil {
 			return err
 		}
+		// The guest knows its HZ best: an image without a configuration does not say it.
+		on.hz = cmp.Or(proved.kernel.HZ, on.hz)
+		said.Rows = predict.Predict(settings, on.hz)
 		said.Checks, said.Clock, said.Kernel = proved.checks, proved.clock, proved.kernel
 	}
-	if err := c.print(said, on, proved); err != nil {
+	if err := c.print(said, on, system, proved); err != nil {
 		return err
 	}
 	return proved.verdict()
@@ -89,14 +96,18 @@ func (c *predictCommand) Run(ctx context.Context) error {
 // predictEnv tells the copy of the program in its own namespaces what was read outside.
 const predictEnv = "HALFOPEN_PREDICT"
 
-// settings are the running system's, with the flags in their place.
-func (c *predictCommand) settings() (s predict.Settings, err error) {
+// systemSettings are the running system's.
+func systemSettings() (s predict.Settings, err error) {
 	if told := os.Getenv(predictEnv); sandbox.Inside() && told != "" {
 		return s, json.Unmarshal([]byte(told), &s)
 	}
-	if s.Timeouts, err = kernel.ReadTimeouts(); err != nil {
-		return s, err
-	}
+	s.Keepalive = true
+	s.Timeouts, err = kernel.ReadTimeouts()
+	return s, err
+}
+
+// settings are a system's, with the flags in their place.
+func (c *predictCommand) settings(s predict.Settings) (predict.Settings, error) {
 	s.Keepalive, s.RTT = !c.NoKeepalive, c.RTT
 	if c.Keepalive != "" {
 		if c.NoKeepalive {
@@ -143,7 +154,7 @@ func readKeepalive(text string, s *predict.Settings) error {
 }
 
 // print writes the report, as JSON or as text.
-func (c *predictCommand) print(said predict.Report, on target, proved verification) error {
+func (c *predictCommand) print(said predict.Report, on target, system predict.Settings, proved verification) error {
 	if c.JSON {
 		encoded, err := json.MarshalIndent(said, "", "  ")
 		if err != nil {
@@ -163,7 +174,7 @@ func (c *predictCommand) print(said predict.Report, on target, proved verificati
 	if said.Advice != nil {
 		fmt.Print("\n" + predict.Text(said.Advice, c.Within))
 		if together, found := predict.Advised(said.Settings, on.hz, c.Within); found {
-			fmt.Printf("\nAll that a kernel can notice, together, with the proof:\n   halfopen predict %s --verify\n", together.Flags(said.Settings))
+			fmt.Printf("\nAll that a kernel can notice, together, with the proof:\n   halfopen predict %s --verify\n", together.Flags(system))
 		}
 	}
 	return nil

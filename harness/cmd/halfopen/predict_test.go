@@ -49,7 +49,8 @@ func settingsOf(t testing.TB, flags string) predict.Settings {
 	if _, err := parser.Parse(strings.Fields(flags)); err != nil {
 		t.Fatalf("%q: %v", flags, err)
 	}
-	settings, err := parsed.settings()
+	shipped := predict.Settings{Timeouts: kernel.ShippedTimeouts(kernel.Version{7, 3, 0}), Keepalive: true}
+	settings, err := parsed.settings(shipped)
 	if err != nil {
 		t.Fatalf("%q: %v", flags, err)
 	}

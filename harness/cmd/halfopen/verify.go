@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -123,11 +124,12 @@ type verification struct {
 	trouble []string
 }
 
-// verify stages the rows. The rows' windows are made anew if the kernel's HZ turns out to be another.
-func (f verifyFlags) verify(ctx context.Context, on target, asked, settings predict.Settings, rows []predict.Row) (v verification, err error) {
+// verify stages the rows of the settings: on the running kernel in namespaces of the program's own, whose
+// copy of it is told what the system's settings were.
+func (f verifyFlags) verify(ctx context.Context, on target, system, settings predict.Settings, rows []predict.Row) (v verification, err error) {
 	patience, slack := time.Duration(0), time.Duration(0)
 	if !on.image {
-		told, err := json.Marshal(asked)
+		told, err := json.Marshal(system)
 		if err != nil {
 			return v, err
 		}
@@ -160,7 +162,7 @@ func (f verifyFlags) verify(ctx context.Context, on target, asked, settings pred
 	if err != nil {
 		return v, errors.Join(err, os.RemoveAll(v.folder))
 	}
-	v.checks = predict.Judge(settings, on.hz, v.specs, patience, slack)
+	v.checks = predict.Judge(settings, cmp.Or(v.kernel.HZ, on.hz), v.specs, patience, slack)
 	if !slices.ContainsFunc(v.specs, func(s report.SpecResult) bool { return s.Verdict != report.Pass }) && v.count(predict.Disagrees) == 0 {
 		err, v.folder = os.RemoveAll(v.folder), ""
 	}
