@@ -113,12 +113,12 @@ func (m model) adviseKeepalive(within time.Duration) Advice {
 // fit, three at the most, so that a lost probe or two are no death.
 func (m model) keepaliveWithin(within time.Duration) (timing.Keepalive, bool) {
 	for count := 3; count >= 1; count-- {
-		interval := min((within / 2 / time.Duration(count)).Truncate(time.Second), mostKeepalive)
+		interval := min((within / 2 / time.Duration(count)).Truncate(time.Second), mostOwnKeepalive)
 		if interval < time.Second {
 			continue
 		}
 		k := timing.Keepalive{Interval: interval, Count: count, Wheel: m.wheel}
-		for k.Idle = min(within-interval*time.Duration(count), mostKeepalive).Truncate(time.Second); k.Idle >= time.Second; k.Idle -= step(k.Idle) {
+		for k.Idle = min(within-interval*time.Duration(count), mostOwnKeepalive).Truncate(time.Second); k.Idle >= time.Second; k.Idle -= step(k.Idle) {
 			if k.Detection().Ceiling <= within {
 				return k, true
 			}
@@ -126,6 +126,9 @@ func (m model) keepaliveWithin(within time.Duration) (timing.Keepalive, bool) {
 	}
 	return timing.Keepalive{}, false
 }
+
+// mostOwnKeepalive is MAX_TCP_KEEPIDLE and MAX_TCP_KEEPINTVL, what a socket can have.
+const mostOwnKeepalive = 32767 * time.Second
 
 // step is by how much a setting is lowered that is too large: a hundredth, in whole seconds.
 func step(d time.Duration) time.Duration { return max((d / 100).Truncate(time.Second), time.Second) }

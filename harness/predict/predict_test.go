@@ -197,8 +197,8 @@ func TestSettingsThatNoKernelTakesAreRefused(t *testing.T) {
 	for text, change := range map[string]func(*Settings){
 		"tcp_retries2 is 0 to 255, not 256":                    func(s *Settings) { s.Retries2 = 256 },
 		"tcp_syn_retries is 1 to 127, not 0":                   func(s *Settings) { s.SynRetries = 0 },
-		"the count of keepalive probes is 1 to 127, not 128":   func(s *Settings) { s.KeepaliveProbes = 128 },
-		"the keepalive time is 1s to 9h6m7s, not 0s":           func(s *Settings) { s.KeepaliveTime = 0 },
+		"the count of keepalive probes is 1 to 255, not 256":   func(s *Settings) { s.KeepaliveProbes = 256 },
+		"the keepalive time is 1s to 596h31m23s, not 0s":       func(s *Settings) { s.KeepaliveTime = 0 },
 		"TCP_USER_TIMEOUT is in whole milliseconds, not 1.5ms": func(s *Settings) { s.UserTimeout = 1500 * time.Microsecond },
 		"tcp_rto_max_ms is 1s to 2m0s, not 500ms":              func(s *Settings) { s.RTOMax = 500 * time.Millisecond },
 		"the round trip time is 0s to 2s, not 3s":              func(s *Settings) { s.RTT = 3 * time.Second },
@@ -207,7 +207,7 @@ func TestSettingsThatNoKernelTakesAreRefused(t *testing.T) {
 		"TCP_USER_TIMEOUT is 0s to 596h31m23.647s, not -1ms":   func(s *Settings) { s.UserTimeout = -time.Millisecond },
 		"tcp_orphan_retries is 0 to 255, not -1":               func(s *Settings) { s.OrphanRetries = -1 },
 		"tcp_syn_linear_timeouts is 0 to 127, not 128":         func(s *Settings) { s.SynLinear = 128 },
-		"tcp_fin_timeout is 1s to 9h6m7s, not 0s":              func(s *Settings) { s.FinTimeout = 0 },
+		"tcp_fin_timeout is 1s to 596h31m23s, not 0s":          func(s *Settings) { s.FinTimeout = 0 },
 	} {
 		g.Expect(with(change).Check()).To(MatchError(text))
 	}

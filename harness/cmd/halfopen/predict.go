@@ -41,14 +41,20 @@ type predictFlags struct {
 	HZ                int            `placeholder:"N" help:"CONFIG_HZ of another kernel than the running one."`
 }
 
+// What a kernel's CONFIG_HZ can be, on any architecture (arch/*/Kconfig).
+const leastHZ, mostHZ = 24, 1200
+
 // Run is called twice with --verify on the running kernel: outside, where the settings are read, and in
 // namespaces of its own, which have the kernel's defaults and are told the settings.
 func (c *predictCommand) Run(ctx context.Context) error {
 	if err := c.verifyFlags.check(c.HZ); err != nil {
 		return err
 	}
-	if c.Within < 0 {
+	switch {
+	case c.Within < 0:
 		return fmt.Errorf("--within is a time to come, not %v", c.Within)
+	case c.HZ != 0 && (c.HZ < leastHZ || c.HZ > mostHZ):
+		return fmt.Errorf("--hz is a kernel's CONFIG_HZ, %d to %d, not %d: 100, 250, 300 and 1000 are usual", leastHZ, mostHZ, c.HZ)
 	}
 	running, err := kernel.Running()
 	if err != nil {

@@ -118,14 +118,11 @@ func TestAGuestIsNamedIfNobodyNamesOne(t *testing.T) {
 	NewWithT(t).Expect(cachedGuest()).To(HavePrefix("debian:"))
 }
 
-// The prediction is right: an old and a new kernel do, in virtual time, what it says, with a setting that has
-// everything in it.
-func TestKernelsAgreeWithThePrediction(t *testing.T) {
-	bootable(t, oldest, newest)
-	halfopen := command(t)
-	for _, name := range []string{oldest, newest} {
-		verify(t, halfopen, name, predicted[2])
-	}
+// The prediction is right: a kernel does, in virtual time, what it says. BenchmarkPrediction asks more of them,
+// with every setting.
+func TestAKernelAgreesWithThePrediction(t *testing.T) {
+	bootable(t, oldest)
+	verify(t, command(t), oldest, predicted[2])
 }
 
 // BenchmarkPrediction holds all settings against the oldest, the newest and the default kernel, and prints what
@@ -151,15 +148,14 @@ func BenchmarkPrediction(b *testing.B) {
 	}
 }
 
-// verify holds a prediction against a kernel and returns what the command printed.
-func verify(t testing.TB, halfopen, name, flags string) string {
+// verify holds a prediction against a kernel.
+func verify(t testing.TB, halfopen, name, flags string) {
 	t.Helper()
 	args := append([]string{"predict", "--verify", "--kernel", name}, strings.Fields(flags)...)
 	output, err := exec.CommandContext(t.Context(), halfopen, args...).CombinedOutput()
 	if err != nil {
 		t.Errorf("%s, %s: %v\n%s", name, flags, err, output)
 	}
-	return string(output)
 }
 
 // The specs know the settings by the profile's name alone.
