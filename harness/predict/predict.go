@@ -224,12 +224,14 @@ func (m model) windowClosed() []Row {
 	closed := Row{at: timedOut, State: Writing, Fault: windowClosed, From: from, Window: limited, Told: unix.ErrnoName(unix.ETIMEDOUT),
 		By: m.byUserTimeout(""), Claims: []string{proved},
 		Proof: Proof{Claim: proved, Measured: "aborted_after", Told: "errno", Takes: limited.Ceiling}}
-	// Whichever comes first ends it (tcp_probe_timer); no spec has both.
-	gone.Proof = Proof{}
-	if limited.Floor < silence.Floor {
-		gone.By, gone.Claims = closed.By, append([]string{proved}, gone.Claims...)
-	}
+	// Whichever comes first ends it (tcp_probe_timer). Where it is not known which that is, no spec stages it.
+	const provedSilent = "window/user-timeout-silent"
+	gone.Claims, gone.Proof, gone.at = append([]string{provedSilent}, gone.Claims...), Proof{}, nil
 	gone.Window.Floor, gone.Window.Ceiling = min(silence.Floor, limited.Floor), min(silence.Ceiling, limited.Ceiling)
+	if limited.Ceiling < silence.Floor {
+		gone.By, gone.at, gone.Proof = closed.By, closed.at, closed.Proof
+		gone.Proof.Claim = provedSilent
+	}
 	return []Row{closed, gone}
 }
 

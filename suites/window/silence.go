@@ -146,6 +146,30 @@ var _ = Story("window", func() {
 			Observe("user_timeout", userTimeout)
 			Observe("window_probes", len(probes))
 		})
+
+	It("is ended by TCP_USER_TIMEOUT when the peer has fallen silent, before tcp_retries2 would end it",
+		Claim("window/user-timeout-silent"), SpecPriority(3), func(ctx SpecContext) {
+			userTimeout := UserTimeoutInProfile(1500*time.Millisecond, 1500*time.Millisecond)
+			reader, writer := connect(ctx)
+			writer.UserTimeout(ctx, userTimeout)
+			reading := writer.StartRead()
+			closing := writer.FillWindow(ctx)
+			reader.Host.Blackhole(writer.Host, lab.All)
+			window := closing.Model.AbortByUserTimeout(userTimeout)
+			outcome := reading.Within(ctx, closing.Model.Intervals(1)[0].Ceiling+window.Ceiling+Soon)
+
+			Expect(outcome).To(FailWith(unix.ETIMEDOUT))
+			probes := writer.Probes(ctx, closing)
+			Expect(outcome.At - probes[0].At).To(FallIn(window))
+			Expect(len(probes)).To(BeNumerically("<=", closing.Model.Retries2), "window probes")
+			Expect(writer.Wire(ctx)).To(ShowNone(RST()))
+			Observe("aborted_after", outcome.At-closing.ACK.DeliveredAt)
+			Observe("abort_clock", outcome.At-probes[0].At)
+			Observe("errno", unix.ErrnoName(outcome.Errno))
+			Observe("rto", closing.Model.RTO)
+			Observe("user_timeout", userTimeout)
+			Observe("window_probes", len(probes))
+		})
 })
 
 // expectAnswers expects each probe to have been answered by a window that was still closed.
