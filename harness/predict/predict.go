@@ -346,7 +346,7 @@ func (m model) closed() []Row {
 	if m.UserTimeout != 0 {
 		by, proof = m.byUserTimeout(""), Proof{Claim: "close/orphan-user-timeout"}
 	}
-	proof.Measured, proof.Takes = "expired_after", gone.Ceiling
+	proof.Measured, proof.Takes, proof.Looked = "expired_after", gone.Ceiling, true
 	half := m.across(func(rto time.Duration) timing.Window {
 		return timing.FinWait2{Timeout: m.FinTimeout, RTO: rto, Wheel: m.wheel}.Gone()
 	})
@@ -355,6 +355,6 @@ func (m model) closed() []Row {
 		{State: Closed, Fault: finLost, From: "the FIN", Window: gone, By: by, Claims: []string{proof.Claim, "close/orphan-no-rst"}, Proof: proof},
 		{State: Closed, Fault: peerNeverCloses, From: "the FIN", Window: half, By: fmt.Sprintf("tcp_fin_timeout %d", seconds(m.FinTimeout)),
 			Claims: []string{held},
-			Proof:  Proof{Claim: held, Measured: "expired_after", Takes: half.Ceiling * 3 / 2}},
+			Proof:  Proof{Claim: held, Measured: "expired_after", Takes: half.Ceiling * 3 / 2, Looked: true}},
 	}
 }

@@ -42,6 +42,7 @@ type Proof struct {
 	Measured    string        // the observation that is the row's time; of a row that is never: how long it was watched
 	Told        string        // the observation that says what the application was told; empty if there is none
 	Takes       time.Duration // about how long it takes, if everything goes as predicted
+	Looked      bool          // Measured is when a look first found the socket gone (stage's GoneIn), and not an event
 }
 
 // ID names the row, as the state and the fault do.

@@ -58,6 +58,19 @@ func TestAMeasurementIsHeldAgainstItsRow(t *testing.T) {
 	g.Expect(at(never)).To(Equal(Check{Verdict: Agrees, Measured: 1185300 * time.Millisecond}))
 }
 
+// What is found out by looking may have been so for one look.
+func TestALookIsLate(t *testing.T) {
+	g := NewWithT(t)
+	judge := func(after float64) Verdict {
+		result := measured(t, "close/fin-wait2-clock-starts-at-close", "", map[string]any{"expired_after": after})
+		checks := Judge(shipped(), 250, []report.SpecResult{result}, 0, 0)
+		return checks[len(checks)-1].Verdict
+	}
+	g.Expect(judge(62.085)).To(Equal(Agrees))
+	g.Expect(judge(62.2)).To(Equal(Disagrees))
+	g.Expect(judge(59.99)).To(Equal(Disagrees))
+}
+
 // A lab's path that led to a longer timeout is judged by that, and only then.
 func TestARowIsJudgedAtTheTimeoutThatWasMeasured(t *testing.T) {
 	g := NewWithT(t)
