@@ -112,21 +112,22 @@ func (c Check) said(row Row) string {
 	if row.Never {
 		measured = "not in " + measured
 	}
-	switch {
-	case c.Measured == 0:
+	if c.Measured == 0 {
 		return string(c.Verdict)
-	case c.RTO != 0:
-		return measured + ", " + string(c.Verdict) + ", RTO " + tidy(c.RTO)
 	}
 	return measured + ", " + string(c.Verdict)
 }
 
-// Reasons says of each row that is not agreed with why, a line each; nothing if there is none.
+// Reasons says of each row that is not agreed with why, and of one that was judged by another RTO than is
+// predicted by which, a line each; nothing if there is none.
 func Reasons(checks []Check) string {
 	var out strings.Builder
 	for i, check := range checks {
 		if check.Verdict != Agrees {
 			fmt.Fprintf(&out, "%2d %s: %s\n", i+1, check.Verdict, check.Reason)
+		}
+		if check.RTO != 0 {
+			fmt.Fprintf(&out, "%2d is judged at an RTO of %d ms, which the lab's path led to\n", i+1, check.RTO.Milliseconds())
 		}
 	}
 	return out.String()

@@ -88,6 +88,7 @@ func TestARowIsJudgedAtTheTimeoutThatWasMeasured(t *testing.T) {
 	g.Expect(judge(112*time.Second, 212*time.Millisecond)).To(And(HaveField("Verdict", Agrees), HaveField("RTO", BeZero())))
 	g.Expect(judge(125*time.Second, 212*time.Millisecond).Verdict).To(Equal(Disagrees))
 	g.Expect(judge(125*time.Second, 240*time.Millisecond)).To(And(HaveField("Verdict", Agrees), HaveField("RTO", 240*time.Millisecond)))
+	g.Expect(Reasons([]Check{judge(125*time.Second, 240*time.Millisecond)})).To(Equal(" 1 is judged at an RTO of 240 ms, which the lab's path led to\n"))
 }
 
 func TestARowWithoutAResultSaysWhy(t *testing.T) {
