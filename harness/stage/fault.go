@@ -56,13 +56,17 @@ func (f Fault) Strike(hit, survivor *End, during func()) (at time.Duration) {
 		during()
 	}
 	if f == HostRebooted {
-		hit.Host.back = hit.Host.Reboot()
+		s := hit.Host.scene
+		s.rebooting, s.rebooted = hit.Host.Reboot(), mono.Now()
 	}
 	return at
 }
 
-// Back is when the fault's host came back, just before; of HostRebooted alone.
-func (e *End) Back() time.Duration { return e.Host.back }
+// Rebooted is when the host that HostRebooted has struck began to come back, and when it was back: in between
+// its cable may deliver what nobody there can answer yet.
+func (e *End) Rebooted() (began, done time.Duration) {
+	return e.Host.scene.rebooting, e.Host.scene.rebooted
+}
 
 // InProfile is the one value in the scaled profile and the other in the defaults, or in a custom profile: for
 // the settings of an application, which no sysctl has.

@@ -19,7 +19,6 @@ import (
 type Host struct {
 	scene *scene
 	lab   *lab.Host
-	back  time.Duration // when it was rebooted by a Fault
 }
 
 // Name is "client" or "server", the host's name in the packets.

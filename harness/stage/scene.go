@@ -28,6 +28,8 @@ type scene struct {
 	ends     []*End
 	struck   bool // the sabotage of a fault has been done
 
+	rebooting, rebooted time.Duration // by a Fault
+
 	swallowing bool // the sabotage of the path has been done
 }
 

@@ -80,7 +80,7 @@ func meetWithData(ctx context.Context, mechanism string, fault Fault, broken, su
 	case HostRebooted:
 		outcome := reading.Within(ctx, abort.Ceiling)
 		judge(mechanism, struck, word(outcome), outcome.At, drawnReset(ctx, survivor, struck, Retransmission().From(survivor)))
-		Observe("detected_after_return", outcome.At-broken.Back())
+		observeReturn(survivor, outcome.At)
 	default:
 		expectNoticed(ctx, mechanism, struck, reading, timedOut(written, abort))
 	}
@@ -102,7 +102,7 @@ func meetIdle(ctx context.Context, mechanism string, fault Fault, broken, surviv
 	case HostRebooted:
 		outcome := reading.Within(ctx, model.Detection().Ceiling)
 		judge(mechanism, struck, word(outcome), outcome.At, drawnReset(ctx, survivor, struck, KeepaliveProbe().From(survivor)))
-		Observe("detected_after_return", outcome.At-broken.Back())
+		observeReturn(survivor, outcome.At)
 	default:
 		expectNoticed(ctx, mechanism, struck, reading, timedOut(asked, model.Detection()))
 	}
