@@ -8,7 +8,7 @@
 //   - A feature is something that not every kernel has. Its probe tries it, and is the truth; the
 //     release that brought it is only what the probe is checked against ([Check]).
 //   - A setting is a sysctl with the value it must have and why. A [Profile] is a list of them, for each
-//     host's namespace.
+//     host's namespace; a [Custom] one is made of somebody's own settings and named by them.
 //
 // # Threads
 //

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 )
 
 // Profile is how the namespace of a host is set before a spec begins.
@@ -16,11 +17,15 @@ const (
 	Defaults Profile = "defaults"
 )
 
-// ParseProfile is the profile of that name.
+// ParseProfile is the profile of that name: one of the two, or a [Custom] one.
 func ParseProfile(name string) (Profile, error) {
-	switch p := Profile(name); p {
+	p := Profile(name)
+	switch p {
 	case Scaled, Defaults:
 		return p, nil
+	}
+	if _, custom, err := p.parseCustom(); custom {
+		return p, err
 	}
 	return "", fmt.Errorf("there is no profile %q: it must be %s or %s", name, Scaled, Defaults)
 }
@@ -60,6 +65,8 @@ func (p Profile) Settings() []Setting {
 			Setting{conf + "router_solicitations", "0", "nobody asks for a router"},
 		)
 	}
+	custom, _ := p.Custom()
+	settings = append(settings, custom.settings()...)
 	if p == Scaled {
 		settings = append(settings,
 			Setting{"net.ipv4.tcp_retries1", "2", "below tcp_retries2: 1.4 s"},
@@ -77,14 +84,17 @@ func (p Profile) Settings() []Setting {
 }
 
 // Apply makes the profile's settings those of the namespace of the calling thread. A sysctl that the
-// kernel does not have is left out; every other failure is reported, all of them together.
+// kernel does not have is left out, unless a custom profile asks for it; every other failure is
+// reported, all of them together.
 func (p Profile) Apply() error {
 	if _, err := ParseProfile(string(p)); err != nil {
 		return err
 	}
+	custom, _ := p.Custom()
 	var errs []error
 	for _, s := range p.Settings() {
-		if err := SetSysctl(s.Name, s.Value); err != nil && !errors.Is(err, os.ErrNotExist) {
+		_, asked := custom.Sysctls[strings.TrimPrefix(s.Name, "net.ipv4.")]
+		if err := SetSysctl(s.Name, s.Value); err != nil && (asked || !errors.Is(err, os.ErrNotExist)) {
 			errs = append(errs, err)
 		}
 	}

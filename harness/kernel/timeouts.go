@@ -55,3 +55,19 @@ func ReadTimeouts() (Timeouts, error) {
 	}
 	return t, nil
 }
+
+// ShippedTimeouts are the Timeouts of a release where nobody has set anything: what a new namespace has
+// (tcp_sk_init).
+func ShippedTimeouts(release Version) Timeouts {
+	t := Timeouts{
+		Retries1: 3, Retries2: 15,
+		RTOMin: 200 * time.Millisecond, RTOMax: 120 * time.Second,
+		KeepaliveTime: 2 * time.Hour, KeepaliveInterval: 75 * time.Second, KeepaliveProbes: 9,
+		SynRetries: 6, SynackRetries: 5,
+		FinTimeout: time.Minute, EarlyRetrans: 3,
+	}
+	if linear, err := FeatureNamed("tcp_syn_linear_timeouts"); err == nil && release.AtLeast(linear.Since) {
+		t.SynLinear = 4
+	}
+	return t
+}

@@ -33,6 +33,8 @@ func Quantities() []Quantity {
 
 		// When the survivor learns.
 		{"detected_after", Seconds, "from the fault to the survivor's application being told", "detected after %s"},
+		{"detected_after_return", Seconds, "from the return of a rebooted host to the survivor's application being told", ""},
+		{"noticed_after", Seconds, "from where the kernel's clock begins, a write or the last segment received, to the survivor's application being told", ""},
 		{"aborted_after", Seconds, "from the first unanswered write, SYN or probe to the end of the connection", "aborted after %s"},
 		{"abort_clock", Seconds, "from the first timeout's retransmission to the abort: the kernel's own clock", "%s on the kernel's clock"},
 		{"last_write_before_abort", Seconds, "from the last of several writes to the abort", "%s after the last write"},

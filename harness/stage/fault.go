@@ -56,17 +56,42 @@ func (f Fault) Strike(hit, survivor *End, during func()) (at time.Duration) {
 		during()
 	}
 	if f == HostRebooted {
-		hit.Host.Reboot()
+		s := hit.Host.scene
+		s.rebooting, s.rebooted = hit.Host.Reboot(), mono.Now()
 	}
 	return at
 }
 
-// InProfile is the one value in the scaled profile and the other in the defaults: for the settings
-// of an application, which no sysctl has.
+// Rebooted is when the host that HostRebooted has struck began to come back, and when it was back: in between
+// its cable may deliver what nobody there can answer yet.
+func (e *End) Rebooted() (began, done time.Duration) {
+	return e.Host.scene.rebooting, e.Host.scene.rebooted
+}
+
+// InProfile is the one value in the scaled profile and the other in the defaults, or in a custom profile: for
+// the settings of an application, which no sysctl has.
 func InProfile[T any](scaled, defaults T) T {
 	GinkgoHelper()
 	if environment().profile == kernel.Scaled {
 		return scaled
 	}
 	return defaults
+}
+
+// UserTimeoutInProfile is the TCP_USER_TIMEOUT of a spec's application: the one value in the scaled profile,
+// the other in the defaults, and in a custom profile its own, if it has one.
+func UserTimeoutInProfile(scaled, defaults time.Duration) time.Duration {
+	GinkgoHelper()
+	if custom, _ := environment().profile.Custom(); custom.UserTimeout != 0 {
+		return custom.UserTimeout
+	}
+	return InProfile(scaled, defaults)
+}
+
+// AsShipped tells whether a sysctl may be expected to be what the kernel's release is documented to have:
+// in every profile but a custom one, as far as the profile leaves the sysctl alone.
+func AsShipped() bool {
+	GinkgoHelper()
+	_, custom := environment().profile.Custom()
+	return !custom
 }

@@ -23,6 +23,7 @@ func (e *End) Retransmission() timing.Retransmission {
 	return timing.Retransmission{
 		RTO:           snapshot.Info.RTO,
 		RTOMax:        e.timeouts.RTOMax,
+		RTOMin:        e.timeouts.RTOMin,
 		Retries2:      e.timeouts.Retries2,
 		TailLossProbe: e.timeouts.EarlyRetrans >= 3,
 		Wheel:         e.Host.scene.wheel(),

@@ -28,6 +28,8 @@ type scene struct {
 	ends     []*End
 	struck   bool // the sabotage of a fault has been done
 
+	rebooting, rebooted time.Duration // by a Fault
+
 	swallowing bool // the sabotage of the path has been done
 }
 
@@ -51,9 +53,24 @@ func pair(hosts kernel.Profile) (client, server *Host) {
 	GinkgoHelper()
 	s := newScene(hosts)
 	client, server = s.addHost("client"), s.addHost("server")
+	s.lengthen(hosts, client, server)
 	s.requireFeatures(client)
 	send(Message{Staged: true})
 	return client, server
+}
+
+// lengthen gives the hosts the retransmission timeout that a custom profile's path would lead to. The lab's
+// path has no length, so the floor of the route takes its place: it is added to a round trip of microseconds,
+// which is rounded up to one jiffy (__tcp_set_rto).
+func (s *scene) lengthen(profile kernel.Profile, hosts ...*Host) {
+	GinkgoHelper()
+	custom, _ := profile.Custom()
+	if custom.RTO == 0 {
+		return
+	}
+	for _, host := range hosts {
+		host.RouteMinimumRTO(custom.RTO - s.wheel().Jiffy())
+	}
 }
 
 // newScene builds the lab; the profile of its hosts is most often the one the spec runs in.

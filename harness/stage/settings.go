@@ -16,7 +16,7 @@ import (
 // The environment is how the runner tells a spec's process what to do; somebody who runs the specs
 // with ginkgo or go test sets the first two by hand.
 const (
-	ProfileEnv  = "HALFOPEN_PROFILE"  // scaled (the default) or defaults
+	ProfileEnv  = "HALFOPEN_PROFILE"  // scaled (the default), defaults, or custom: with settings
 	OutEnv      = "HALFOPEN_OUT"      // a folder for the pcapng files; without it only a failed spec leaves one
 	ClockEnv    = "HALFOPEN_CLOCK"    // real (the default) or virtual, on which windows have no slack
 	SabotageEnv = "HALFOPEN_SABOTAGE" // takes a behaviour away, to see a spec fail
@@ -93,8 +93,12 @@ func orDefault(value, otherwise string) string {
 	return value
 }
 
-// rerun is the command that runs just this claim again.
+// rerun is the command that runs just this claim again; empty where only who asked for a custom profile
+// knows how.
 func (s *scene) rerun() string {
+	if _, custom := s.profile.Custom(); custom {
+		return ""
+	}
 	command := fmt.Sprintf("%s run %s --family %d --profile %s", program(), s.claim.ID, s.identity.Family, s.profile)
 	if s.sabotage != "" {
 		command += " --sabotage " + s.sabotage

@@ -16,7 +16,8 @@ type Persist struct {
 }
 
 // Probes are the windows of the probes that nobody answers. (With a peer that answers they go on
-// for ever, RFC 9293 MUST-37.)
+// for ever, RFC 9293 MUST-37, unless Retries2 is 0: then the timer's first expiry gives up, before any
+// probe, tcp_probe_timer.)
 func (p Persist) Probes() []Window {
 	probes := p.climb().at
 	for i := range probes {

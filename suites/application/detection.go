@@ -65,14 +65,26 @@ func timedOut(from time.Duration, window timing.Window) notice {
 }
 
 // drawnReset is the notice of the RST that a rebooted host answers with: it follows the first segment of the
-// survivor's that reaches the host, which must be of the kind that the mechanism sends.
+// survivor's that reaches the host once it is back, which must be of the kind that the mechanism sends.
 func drawnReset(ctx context.Context, survivor *End, struck time.Duration, kind Predicate) notice {
 	GinkgoHelper()
 	since := survivor.Wire(ctx).Since(struck)
 	reached := AnySegment().From(survivor).Delivered().In(since)
-	Expect(reached).To(HaveLen(1), "segments that have reached the host: the first ends the connection")
+	Expect(reached).NotTo(BeEmpty(), "segments that have reached the host")
+	_, back := survivor.Rebooted()
+	drawing := reached[len(reached)-1]
+	for _, early := range reached[:len(reached)-1] {
+		Expect(early.At).To(BeNumerically("<", back), "the first segment that reaches the host once it is back ends the connection")
+	}
 	Expect(since).To(ShowInOrder(kind.Delivered(), RST().Delivered()))
-	return notice{unix.ErrnoName(unix.ECONNRESET), reached[0].DeliveredAt, timing.Application(0, "the RST that a segment draws")}
+	return notice{unix.ErrnoName(unix.ECONNRESET), drawing.DeliveredAt, timing.Application(0, "the RST that a segment draws")}
+}
+
+// observeReturn records how long after the rebooted host's return the survivor was told.
+func observeReturn(survivor *End, told time.Duration) {
+	GinkgoHelper()
+	began, _ := survivor.Rebooted()
+	Observe("detected_after_return", told-began)
 }
 
 // atOnce is the notice of a death by the FIN that the dead process's kernel sends.
@@ -92,6 +104,7 @@ func judge(mechanism string, struck time.Duration, told string, at time.Duration
 	Expect(at - expected.from).To(FallIn(expected.window))
 	Observe("mechanism", mechanism)
 	Observe("detected_after", at-struck)
+	Observe("noticed_after", at-expected.from)
 	Observe("told", told)
 }
 

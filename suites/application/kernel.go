@@ -38,7 +38,7 @@ var _ = Story("application", func() {
 	itMeets("notices by data in flight, as early as TCP_USER_TIMEOUT says, what does not acknowledge it", "user-timeout",
 		func(ctx SpecContext, fault Fault, client, server *Host) {
 			broken, survivor := Connect(ctx, client, server).Split(ClientBreaks)
-			timeout := InProfile(time.Second, 30*time.Second)
+			timeout := UserTimeoutInProfile(time.Second, 30*time.Second)
 			survivor.UserTimeout(ctx, timeout)
 			model := survivor.Retransmission()
 			model.UserTimeout = timeout
@@ -56,7 +56,7 @@ var _ = Story("application", func() {
 	itMeets("notices by keepalive, at the tick that TCP_USER_TIMEOUT allows, a peer whose kernel does not answer", "keepalive-user-timeout",
 		func(ctx SpecContext, fault Fault, client, server *Host) {
 			broken, survivor := Connect(ctx, client, server).Split(ClientBreaks)
-			timeout := InProfile(1500*time.Millisecond, 30*time.Second)
+			timeout := UserTimeoutInProfile(1500*time.Millisecond, 30*time.Second)
 			survivor.UserTimeout(ctx, timeout)
 			model := survivor.Keepalive()
 			mechanism := fmt.Sprintf("TCP keepalive: %s + %s, TCP_USER_TIMEOUT %s", inSeconds(model.Idle), inSeconds(model.Interval), inSeconds(timeout))
@@ -80,6 +80,7 @@ func meetWithData(ctx context.Context, mechanism string, fault Fault, broken, su
 	case HostRebooted:
 		outcome := reading.Within(ctx, abort.Ceiling)
 		judge(mechanism, struck, word(outcome), outcome.At, drawnReset(ctx, survivor, struck, Retransmission().From(survivor)))
+		observeReturn(survivor, outcome.At)
 	default:
 		expectNoticed(ctx, mechanism, struck, reading, timedOut(written, abort))
 	}
@@ -101,6 +102,7 @@ func meetIdle(ctx context.Context, mechanism string, fault Fault, broken, surviv
 	case HostRebooted:
 		outcome := reading.Within(ctx, model.Detection().Ceiling)
 		judge(mechanism, struck, word(outcome), outcome.At, drawnReset(ctx, survivor, struck, KeepaliveProbe().From(survivor)))
+		observeReturn(survivor, outcome.At)
 	default:
 		expectNoticed(ctx, mechanism, struck, reading, timedOut(asked, model.Detection()))
 	}

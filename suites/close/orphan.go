@@ -89,7 +89,7 @@ var _ = Story("close", func() {
 
 	It("gives the orphan up when the time is over that the application had set before it closed",
 		Claim("close/orphan-user-timeout"), SpecPriority(2), func(ctx SpecContext) {
-			const userTimeout = time.Second
+			userTimeout := UserTimeoutInProfile(time.Second, time.Second)
 			client, server := Pair(ctx)
 			closer, peer := Connect(ctx, client, server).Split(ServerBreaks)
 			closer.UserTimeout(ctx, userTimeout)

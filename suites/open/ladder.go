@@ -68,8 +68,10 @@ var _ = Story("open", func() {
 		Claim("open/syn-ladder"), SpecPriority(8), func(ctx SpecContext) {
 			client, server := Pair(ctx)
 			model := client.Handshake()
-			model.Linear = expectedLinear()
-			Expect(client.Handshake().Linear).To(Equal(model.Linear), "tcp_syn_linear_timeouts")
+			if AsShipped() {
+				model.Linear = expectedLinear()
+				Expect(client.Handshake().Linear).To(Equal(model.Linear), "tcp_syn_linear_timeouts")
+			}
 			expectConnectGivenUp(ctx, client, server, model)
 		})
 

@@ -86,7 +86,7 @@ var _ = Story("open", func() {
 	It("fails when address resolution does, where nobody answers for the address",
 		Claim("open/unresolved"), SpecPriority(2), func(ctx SpecContext) {
 			client, server := Pair(ctx)
-			client.ResolveWithin(1500 * time.Millisecond)
+			client.ResolveWithin(InProfile(1500*time.Millisecond, time.Minute))
 			listener := server.StartProcess().Listen(ctx)
 			caller := client.StartProcess()
 			server.PowerOff()

@@ -36,6 +36,7 @@ var _ = Story("window", func() {
 			Expect(writer.Counted("TCPTimeouts")).To(BeZero(), "retransmission timeouts: there was nothing to retransmit")
 			Observe("aborted_after", outcome.At-closed)
 			Observe("window_probes", len(probes))
+			Observe("rto", closing.Model.RTO)
 			Observe("retries2", closing.Model.Retries2)
 			Observe("window_floor", closing.Model.Abort().Floor)
 			Observe("window_ceiling", closing.Model.Abort().Ceiling)
@@ -75,6 +76,28 @@ var _ = Story("window", func() {
 			Observe("resets", writer.Counted("OutRsts"))
 		})
 
+	It("gives up when the first probe would have been due, without sending it, where tcp_retries2 is 0 and though the peer lives",
+		Claim("window/retries2-0-not-probed"), func(ctx SpecContext) {
+			client, server := Pair(ctx)
+			client.SetSysctl("net.ipv4.tcp_retries2", 0)
+			reader, writer := Connect(ctx, client, server, SmallWindow()).Split(ServerBreaks)
+			reading := writer.StartRead()
+			closing := writer.FillWindow(ctx)
+			outcome := reading.Within(ctx, closing.Model.Abort().Ceiling+Soon)
+
+			Expect(outcome).To(FailWith(unix.ETIMEDOUT))
+			closed := closing.ACK.DeliveredAt
+			Expect(outcome.At - closed).To(FallIn(closing.Model.Abort()))
+			Expect(writer.Wire(ctx).Since(closing.ACK.At)).To(ShowNone(Either(AnySegment().From(writer), RST())))
+			Expect(reader.State()).To(Equal(socket.Established))
+			Observe("aborted_after", outcome.At-closed)
+			Observe("errno", unix.ErrnoName(outcome.Errno))
+			Observe("window_probes", 0)
+			Observe("rto", closing.Model.RTO)
+			Observe("window_floor", closing.Model.Abort().Floor)
+			Observe("window_ceiling", closing.Model.Abort().Ceiling)
+		})
+
 	It("counts from the start once a single probe has been answered",
 		Claim("window/answer-restarts-count"), SpecPriority(4), func(ctx SpecContext) {
 			client, server := Pair(ctx)
@@ -103,7 +126,7 @@ var _ = Story("window", func() {
 
 	It("is ended by TCP_USER_TIMEOUT although the peer answers every probe",
 		Claim("window/user-timeout-answered"), SpecPriority(3), func(ctx SpecContext) {
-			const userTimeout = 1500 * time.Millisecond
+			userTimeout := UserTimeoutInProfile(1500*time.Millisecond, 1500*time.Millisecond)
 			reader, writer := connect(ctx)
 			writer.UserTimeout(ctx, userTimeout)
 			reading := writer.StartRead()
@@ -119,6 +142,31 @@ var _ = Story("window", func() {
 			Observe("aborted_after", outcome.At-closing.ACK.DeliveredAt)
 			Observe("abort_clock", outcome.At-probes[0].At)
 			Observe("errno", unix.ErrnoName(outcome.Errno))
+			Observe("rto", closing.Model.RTO)
+			Observe("user_timeout", userTimeout)
+			Observe("window_probes", len(probes))
+		})
+
+	It("is ended by TCP_USER_TIMEOUT when the peer has fallen silent, before tcp_retries2 would end it",
+		Claim("window/user-timeout-silent"), SpecPriority(3), func(ctx SpecContext) {
+			userTimeout := UserTimeoutInProfile(1500*time.Millisecond, 1500*time.Millisecond)
+			reader, writer := connect(ctx)
+			writer.UserTimeout(ctx, userTimeout)
+			reading := writer.StartRead()
+			closing := writer.FillWindow(ctx)
+			reader.Host.Blackhole(writer.Host, lab.All)
+			window := closing.Model.AbortByUserTimeout(userTimeout)
+			outcome := reading.Within(ctx, closing.Model.Intervals(1)[0].Ceiling+window.Ceiling+Soon)
+
+			Expect(outcome).To(FailWith(unix.ETIMEDOUT))
+			probes := writer.Probes(ctx, closing)
+			Expect(outcome.At - probes[0].At).To(FallIn(window))
+			Expect(len(probes)).To(BeNumerically("<=", closing.Model.Retries2), "window probes")
+			Expect(writer.Wire(ctx)).To(ShowNone(RST()))
+			Observe("aborted_after", outcome.At-closing.ACK.DeliveredAt)
+			Observe("abort_clock", outcome.At-probes[0].At)
+			Observe("errno", unix.ErrnoName(outcome.Errno))
+			Observe("rto", closing.Model.RTO)
 			Observe("user_timeout", userTimeout)
 			Observe("window_probes", len(probes))
 		})

@@ -33,6 +33,7 @@ type commands struct {
 	Kernels   kernelsCommand   `cmd:"" help:"The kernels that can be had by name: what is cached, what is gone."`
 	Claims    claimsCommand    `cmd:"" help:"What there is to prove, and what of RFC 9293 it covers."`
 	Detection detectionCommand `cmd:"" help:"Print how long each mechanism took to notice each fault, from the results of a run."`
+	Predict   predictCommand   `cmd:"" help:"Predict how long each fault stays unnoticed with this system's settings, and prove it."`
 }
 
 func main() {
