@@ -172,6 +172,7 @@ func (g *guestRun) take(message []byte, r *guestReport) error {
 	switch {
 	case news.Begun != nil:
 		r.begun = *news.Begun
+		r.begun.Kernel.Name = g.name
 		g.begun(r.begun)
 	case news.Started != nil:
 		if *news.Started < 0 || *news.Started >= len(g.plan) {

@@ -10,8 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/halfopen/halfopen/harness/buildinfo"
 	"github.com/halfopen/halfopen/harness/claim"
-	"github.com/halfopen/halfopen/harness/kernel"
 	"github.com/halfopen/halfopen/harness/report"
 	"github.com/halfopen/halfopen/harness/runner"
 	"github.com/halfopen/halfopen/harness/sandbox"
@@ -109,7 +109,7 @@ func (c *runCommand) plan(catalogue *claim.Catalogue, chosen []claim.Claim) []ru
 }
 
 func (c *runCommand) prove(ctx context.Context, catalogue *claim.Catalogue, plan []runner.Job) error {
-	running, err := kernel.Running()
+	running, err := kernelHere()
 	if err != nil {
 		return err
 	}
@@ -132,8 +132,7 @@ func (c *runCommand) prove(ctx context.Context, catalogue *claim.Catalogue, plan
 	seconds := time.Since(began).Seconds()
 	results := report.Results(catalogue, specs)
 	err = write(c.Out, catalogue, specs, report.Run{
-		Kernel: report.Kernel{Release: running.Release, Version: running.Version, Machine: running.Machine, HZ: running.HZ},
-		Clock:  "real", Profile: c.Profile, Family: c.Family,
+		Kernel: running, Clock: "real", Profile: c.Profile, Family: c.Family,
 		Sabotage: c.Sabotage, Started: report.Stamp(began), Seconds: seconds, Complete: interrupted == nil, Claims: results,
 	})
 	printer.Finish(report.Closing{Folder: c.Out, Seconds: seconds})
@@ -188,6 +187,7 @@ func planned(catalogue *claim.Catalogue, plan []runner.Job) []report.Planned {
 }
 
 func write(folder string, catalogue *claim.Catalogue, specs []report.SpecResult, run report.Run) error {
+	run.Halfopen = buildinfo.Version()
 	results, err := run.JSON()
 	if err != nil {
 		return err
