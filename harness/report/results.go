@@ -74,7 +74,7 @@ func Load(path string) (Run, error) {
 	}
 	data, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return run, fmt.Errorf("there is no %s: `halfopen run` writes one, into the folder that --out names: %w", path, os.ErrNotExist)
+		return run, fmt.Errorf("there is no %s: `halfopen run` writes one, into the folder that --out names", path)
 	}
 	if err != nil {
 		return run, fmt.Errorf("cannot read the results: %w", err)

@@ -34,6 +34,7 @@ type commands struct {
 	Kernels   kernelsCommand   `cmd:"" help:"The kernels that can be had by name: what is cached, what is gone."`
 	Claims    claimsCommand    `cmd:"" help:"What there is to prove, and what of RFC 9293 it covers."`
 	Detection detectionCommand `cmd:"" help:"Print how long each mechanism took to notice each fault, from the results of a run."`
+	Baseline  baselineCommand  `cmd:"" help:"Keep what a run observed, for other kernels to be compared with."`
 	Version   versionCommand   `cmd:"" help:"What this program is: version, revision, Go, claims, static or not."`
 }
 

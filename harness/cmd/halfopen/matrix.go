@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/halfopen/halfopen/harness/baseline"
 	"github.com/halfopen/halfopen/harness/claim"
 	"github.com/halfopen/halfopen/harness/image"
 	"github.com/halfopen/halfopen/harness/matrix"
@@ -174,16 +175,8 @@ func longestFirst(names []string, last map[string]float64, cached map[string]boo
 func foldersOf(names []string) []string {
 	var folders []string
 	for _, name := range names {
-		if file, _, isPath := strings.Cut(name, ","); isPath || strings.ContainsRune(name, filepath.Separator) {
-			name = filepath.Base(file)
-		}
-		safe := strings.Trim(strings.Map(func(r rune) rune {
-			if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._+", r) {
-				return r
-			}
-			return '-'
-		}, name), ".-")
-		folder := cmp.Or(safe, "kernel")
+		safe := baseline.NameOf(name)
+		folder := safe
 		for n := 2; slices.Contains(folders, folder); n++ {
 			folder = fmt.Sprintf("%s-%d", safe, n)
 		}
