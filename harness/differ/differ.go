@@ -148,8 +148,8 @@ func Values(outcomes []Outcome, name string) []report.Value {
 
 // judgedBy tells of an observation, CASE.NAME or NAME, that it is what a time was judged by.
 func judgedBy(name string) bool {
-	name = name[strings.LastIndexByte(name, '.')+1:]
-	return name == "window_floor" || name == "window_ceiling"
+	quantity, _ := report.Lookup(name[strings.LastIndexByte(name, '.')+1:])
+	return quantity.Bearing() == report.OnJudgement
 }
 
 // Same tells whether a value of one side is what the other side's are.
