@@ -39,7 +39,7 @@ func (q Quantity) Bearing() Bearing {
 var bearings = map[Bearing][]string{
 	OnTold: {"errno", "next_errno", "told"},
 	OnDetection: {
-		"detected_after", "aborted_after", "undetected_for", "eof_after", "unnoticed_for", "last_write_before_abort",
+		"detected_after", "aborted_after", "eof_after", "unnoticed_for", "last_write_before_abort",
 	},
 	OnRecovery: {"delivered_after", "migrated_after", "connected_after"},
 	OnDelivery: {"bytes_delivered", "segment_size", "heartbeats"},
@@ -54,7 +54,7 @@ var bearings = map[Bearing][]string{
 	OnRouter: {"dropped", "kept_for", "entry_state", "entry_timeout"},
 	OnWire: {
 		"abort_clock", "fin_after", "rst_after", "answer_after", "tail_loss_probe_after", "first_retransmission_after", "first_probe_after",
-		"probe_interval", "first_window_probe_after", "window_probe_interval", "longest_interval", "silent_for",
+		"probe_interval", "first_window_probe_after", "window_probe_interval", "longest_interval", "silent_for", "undetected_for",
 		"retransmissions", "fin_copies", "probes", "window_probes", "answers_left_out", "probes_answered", "syns", "synacks",
 		"challenge_acks", "resets", "segments",
 	},

@@ -35,6 +35,7 @@ type commands struct {
 	Claims    claimsCommand    `cmd:"" help:"What there is to prove, and what of RFC 9293 it covers."`
 	Detection detectionCommand `cmd:"" help:"Print how long each mechanism took to notice each fault, from the results of a run."`
 	Baseline  baselineCommand  `cmd:"" help:"Keep what a run observed, for other kernels to be compared with."`
+	Compare   compareCommand   `cmd:"" help:"Tell what an application will notice of another kernel: the check after an upgrade."`
 	Version   versionCommand   `cmd:"" help:"What this program is: version, revision, Go, claims, static or not."`
 }
 
