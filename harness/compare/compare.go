@@ -29,6 +29,7 @@ type Comparison struct {
 	Cautions    []string  `json:"cautions"`     // what limits the comparison
 	Compared    int       `json:"compared"`     // verdicts that both sides have, a claim over a family each
 	Changes     []Change  `json:"changes"`      // of behaviour
+	Variations  []Change  `json:"variations"`   // what moved and may have in two runs of one kernel: see Variation
 	Settings    []Setting `json:"settings"`     // the kernels' own values that are not the same
 	NotCompared []Gap     `json:"not_compared"` // what one side alone says something of
 	Releases    []Note    `json:"releases"`     // what the releases between them changed, as far as it is known
@@ -58,6 +59,7 @@ const (
 	Broke     Kind = "broke"     // NEW fails what OLD did not
 	Kept      Kind = "kept"      // NEW does what OLD failed
 	Behaviour Kind = "behaviour" // the verdict is the same, and what was observed is not
+	Variation Kind = "variation" // so it is, but late timers or the moment of the fault move it as well
 )
 
 // Change is a claim about which the sides differ.
@@ -119,7 +121,7 @@ func Of(catalogue *claim.Catalogue, before, after Side, only func(id string) boo
 	y := yardstickOf(before, after)
 	c := comparer{catalogue: catalogue, before: before, after: after, yardstick: y, result: Comparison{
 		Schema: Schema, Old: summary(before), New: summary(after), Rule: y.sentence, Cautions: append([]string{}, y.cautions...),
-		Changes: []Change{}, NotCompared: []Gap{}, Releases: []Note{}, Settings: settings(before.kernel(), after.kernel()),
+		Changes: []Change{}, Variations: []Change{}, NotCompared: []Gap{}, Releases: []Note{}, Settings: settings(before.kernel(), after.kernel()),
 	}}
 	c.result.Old.Short, c.result.New.Short = names(before, after)
 	c.compare(only)
@@ -240,7 +242,13 @@ func (c *comparer) compare(only func(id string) bool) {
 		}
 	}
 	for _, id := range order {
-		c.result.Changes = append(c.result.Changes, c.changes(id, found[id])...)
+		for _, change := range c.changes(id, found[id]) {
+			if change.Kind == Variation {
+				c.result.Variations = append(c.result.Variations, change)
+				continue
+			}
+			c.result.Changes = append(c.result.Changes, change)
+		}
 	}
 	gap := func(broken bool, why string, claims []string) {
 		if len(claims) > 0 {
@@ -325,8 +333,11 @@ func (c *comparer) changes(id string, found []difference) []Change {
 		if first.moved != nil {
 			change.Moved = c.movedOf(group)
 		}
-		change.Meaning = c.meaning(proved, change)
 		change.Expected = c.expected(proved)
+		if len(change.Expected) == 0 && c.varies(group) {
+			change.Kind = Variation
+		}
+		change.Meaning = c.meaning(proved, change)
 		all = append(all, change)
 	}
 	return all

@@ -21,6 +21,17 @@ func (c Comparison) Markdown() string {
 			line("%s", c.row(change))
 		}
 	}
+	if len(c.Variations) > 0 {
+		line("\n<details><summary>%d %s</summary>\n", len(c.Variations), VariationHead)
+		for _, change := range c.Variations {
+			var moved []string
+			for _, m := range change.Moved {
+				moved = append(moved, m.arrow())
+			}
+			line("- %s %s: %s", change.Claim, families(change.Families), strings.Join(moved, ", "))
+		}
+		line("\n</details>")
+	}
 	if len(c.Settings) > 0 {
 		line("\n| setting of a new network namespace | was | is |\n| --- | --- | --- |")
 		for _, s := range c.Settings {

@@ -32,6 +32,8 @@ func (c *comparer) meaning(proved claim.Claim, change Change) []string {
 			return []string{fmt.Sprintf("%s has %s, which %s has not, and does not do with it what is documented.", new, what, old)}
 		}
 		return []string{fmt.Sprintf("The sentence does not hold on %s any more: what an application does because of it must be looked at before the upgrade.", new)}
+	case Variation:
+		return []string{}
 	case Kept:
 		return []string{fmt.Sprintf("The sentence holds on %s, as it did not on %s: what an application does to get around that can go.", new, old)}
 	}

@@ -31,6 +31,7 @@ func (c Comparison) Text(width int, color bool) string {
 		t.line("")
 		t.change(change)
 	}
+	t.variations()
 	t.settings()
 	t.gaps()
 	t.releases()
@@ -153,6 +154,24 @@ func (n Note) since() string {
 	}
 	return "in " + n.Since
 }
+
+func (t *text) variations() {
+	if len(t.c.Variations) == 0 {
+		return
+	}
+	t.line("")
+	t.line("%s", VariationHead)
+	for _, change := range t.c.Variations {
+		var moved []string
+		for _, m := range change.Moved {
+			moved = append(moved, m.arrow())
+		}
+		t.hang("  ", fmt.Sprintf("%s %s  %s", change.Claim, families(change.Families), strings.Join(moved, ", ")))
+	}
+}
+
+// VariationHead says what the variations are.
+const VariationHead = "moved as it may in two runs of one kernel (late timers, what was in flight), and not counted"
 
 func (t *text) settings() {
 	if len(t.c.Settings) == 0 {

@@ -181,6 +181,18 @@ func (r Rule) Same(before, after []report.Value) bool {
 	})
 }
 
+// wheelShare is how late a timer may fire, of what it was armed for: the buckets of a level are an eighth as
+// long as the shortest time on it (timing.Wheel). Where it falls depends on when it was armed, so that two
+// seeds of one kernel gave 111 and 115 s for an orphan's end.
+const wheelShare = 0.125
+
+// Late tells whether late timers alone may have moved a time, of kernels with these HZ: it is no farther than
+// an eighth of the longer from where it was, a jiffy and selfNoise.
+func Late(before, after []report.Value, hz ...int) bool {
+	late := Rule{func(longest, _ float64) float64 { return wheelShare*longest + Jiffy(hz...) + selfNoise }}
+	return len(before) > 0 && len(after) > 0 && before[0].Unit == report.Seconds && late.Same(before, after)
+}
+
 // number reads a value that was observed (int, float64) or came out of JSON (float64).
 func number(value any) (float64, bool) {
 	switch v := value.(type) {
