@@ -26,7 +26,7 @@ func (c Comparison) Text(width int, color bool) string {
 		t.hang("     ", "Note: "+caution+".")
 	}
 	t.line("")
-	t.line("%s", t.paint(headColor(c), c.Headline()))
+	t.painted(headColor(c), "", c.Headline())
 	for _, change := range c.Changes {
 		t.line("")
 		t.change(change)
@@ -160,7 +160,7 @@ func (t *text) variations() {
 		return
 	}
 	t.line("")
-	t.line("%s", VariationHead)
+	t.hang("", VariationHead)
 	for _, change := range t.c.Variations {
 		var moved []string
 		for _, m := range change.Moved {
@@ -215,13 +215,16 @@ func (t *text) row(label, said string) {
 	}
 }
 
-// hang breaks a text into lines, the first after head and the others under it.
-func (t *text) hang(head, said string) {
+// hang writes a text broken into lines, the first after head and the others under it.
+func (t *text) hang(head, said string) { t.painted("", head, said) }
+
+// painted is hang in a colour.
+func (t *text) painted(code, head, said string) {
 	line, indent := head, strings.Repeat(" ", utf8.RuneCountInString(head))
 	started := false
 	for _, word := range strings.Fields(said) {
 		if started && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > t.width {
-			t.line("%s", line)
+			t.line("%s", t.paint(code, line))
 			line, started = indent, false
 		}
 		if started {
@@ -230,7 +233,7 @@ func (t *text) hang(head, said string) {
 		line += word
 		started = true
 	}
-	t.line("%s", line)
+	t.line("%s", t.paint(code, line))
 }
 
 func (t *text) line(format string, args ...any) {
