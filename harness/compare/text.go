@@ -49,7 +49,7 @@ func (c Comparison) Headline() string {
 		counts[change.Kind][change.Claim] = true
 	}
 	if len(claims) == 0 {
-		return fmt.Sprintf("nothing changed in %d verdicts and what was observed with them", c.Compared)
+		return fmt.Sprintf("nothing changed in %s and what was observed with them", count(c.Compared, "verdict"))
 	}
 	var parts []string
 	for _, kind := range []struct {
@@ -63,11 +63,15 @@ func (c Comparison) Headline() string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, kind.say))
 		}
 	}
-	noun := "claims"
-	if len(claims) == 1 {
-		noun = "claim"
+	return fmt.Sprintf("%s changed: %s; %s compared", count(len(claims), "claim"), strings.Join(parts, ", "), count(c.Compared, "verdict"))
+}
+
+// count says a number of something.
+func count(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
 	}
-	return fmt.Sprintf("%d %s changed: %s; %d verdicts were compared", len(claims), noun, strings.Join(parts, ", "), c.Compared)
+	return fmt.Sprintf("%d %ss", n, one)
 }
 
 func headColor(c Comparison) string {
@@ -192,19 +196,26 @@ func (t *text) gaps() {
 }
 
 func (t *text) releases() {
-	shown := false
+	t.notes("changes of the releases between them", true)
+	t.notes("and changes of theirs that nothing compared shows", false)
+}
+
+// notes lists the release notes that are shown by some change, with their sources, or those that are not.
+func (t *text) notes(head string, shown bool) {
 	for i, note := range t.c.Releases {
-		if !shown {
+		if note.Shown != shown {
+			continue
+		}
+		if head != "" {
 			t.line("")
-			t.line("changes of the releases between them")
-			shown = true
+			t.line("%s", head)
+			head = ""
 		}
-		said := note.Change
-		if !note.Shown {
-			said += " (nothing that was compared shows it.)"
+		mark := fmt.Sprintf("  [%d] %-6s ", i+1, note.Since)
+		t.hang(mark, note.Change)
+		if shown {
+			t.hang(strings.Repeat(" ", len(mark)), "Sources: "+strings.Join(note.Sources, "; ")+".")
 		}
-		t.hang(fmt.Sprintf("  [%d] %-6s ", i+1, note.Since), said)
-		t.hang(strings.Repeat(" ", len("  [1] 6.12   ")), "Sources: "+strings.Join(note.Sources, "; ")+".")
 	}
 }
 

@@ -16,7 +16,7 @@ func shippedNames() []string {
 		"net.netfilter.nf_conntrack_tcp_ignore_invalid_rst",
 	}
 	for _, name := range []string{
-		"abort_on_overflow", "challenge_ack_limit", "congestion_control", "early_retrans", "ecn", "fin_timeout", "frto",
+		"abort_on_overflow", "challenge_ack_limit", "early_retrans", "ecn", "fin_timeout", "frto",
 		"invalid_ratelimit", "keepalive_intvl", "keepalive_probes", "keepalive_time", "migrate_req",
 		"mtu_probing", "no_metrics_save", "orphan_retries", "recovery", "retries1", "retries2", "rfc1337",
 		"rto_max_ms", "rto_min_us", "sack", "syn_linear_timeouts", "syn_retries", "synack_retries", "syncookies",
