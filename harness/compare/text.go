@@ -4,21 +4,18 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/halfopen/halfopen/harness/internal/wrap"
 )
 
 const (
-	labelWidth  = 10  // of what stands before a line's text
-	widestText  = 100 // columns, where nobody asks for fewer
-	claimsShown = 6   // of a gap
+	labelWidth  = 10 // of what stands before a line's text
+	claimsShown = 6  // of a gap
 )
 
 // Text renders the comparison for a terminal that is so many columns wide (0: as many as read well).
 func (c Comparison) Text(width int, color bool) string {
-	if width <= 0 || width > widestText {
-		width = widestText
-	}
-	t := text{c: c, width: width, color: color}
+	t := text{c: c, width: wrap.Width(width), color: color}
 	t.line("%-4s %s", "OLD", c.Old.sentence())
 	t.line("%-4s %s", "NEW", c.New.sentence())
 	t.hang("     ", c.Rule)
@@ -231,20 +228,9 @@ func (t *text) hang(head, said string) { t.painted("", head, said) }
 
 // painted is hang in a colour.
 func (t *text) painted(code, head, said string) {
-	line, indent := head, strings.Repeat(" ", utf8.RuneCountInString(head))
-	started := false
-	for _, word := range strings.Fields(said) {
-		if started && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > t.width {
-			t.line("%s", t.paint(code, line))
-			line, started = indent, false
-		}
-		if started {
-			line += " "
-		}
-		line += word
-		started = true
+	for _, line := range wrap.Hang(head, said, t.width) {
+		t.line("%s", t.paint(code, line))
 	}
-	t.line("%s", t.paint(code, line))
 }
 
 func (t *text) line(format string, args ...any) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -100,4 +101,19 @@ func (r Run) JSON() ([]byte, error) {
 		return nil, fmt.Errorf("results.json could not be made: %w", err)
 	}
 	return out.Bytes(), nil
+}
+
+// UnmarshalJSON gives a whole number of bytes or of a count back as the int it was recorded as, which JSON's
+// one kind of number does not tell.
+func (v *Value) UnmarshalJSON(data []byte) error {
+	type plain Value
+	var read plain
+	if err := json.Unmarshal(data, &read); err != nil {
+		return err
+	}
+	if n, isNumber := read.Value.(float64); isNumber && (read.Unit == Count || read.Unit == Bytes) && n == math.Trunc(n) {
+		read.Value = int(n)
+	}
+	*v = Value(read)
+	return nil
 }

@@ -33,6 +33,7 @@ type commands struct {
 	Matrix    matrixCommand    `cmd:"" help:"Check several kernels in virtual machines and put them side by side."`
 	Kernels   kernelsCommand   `cmd:"" help:"The kernels that can be had by name: what is cached, what is gone."`
 	Claims    claimsCommand    `cmd:"" help:"What there is to prove, and what of RFC 9293 it covers."`
+	Explain   explainCommand   `cmd:"" help:"Tell all that is known of a claim: sources, staging, sabotages, releases, other kernels."`
 	Detection detectionCommand `cmd:"" help:"Print how long each mechanism took to notice each fault, from the results of a run."`
 	Baseline  baselineCommand  `cmd:"" help:"Keep what a run observed, for other kernels to be compared with."`
 	Compare   compareCommand   `cmd:"" help:"Tell what an application will notice of another kernel: the check after an upgrade."`
