@@ -25,6 +25,7 @@ type runCommand struct {
 	Procs    int      `default:"0" help:"How many specs run side by side; ${procs} here, and as many as its memory allows in a guest, if not given."`
 	Out      string   `default:"halfopen-results" type:"path" help:"The folder for results.json, junit.xml and the packets."`
 	Sabotage string   `hidden:"" help:"Take a behaviour away behind the specs' backs (fixtures/claims.yaml lists the ways): the claims must fail."`
+	KTAP     bool     `name:"ktap" help:"Print the Kernel Test Anything Protocol, version 1, as kselftest and KUnit do."`
 	List     bool     `help:"List the claims and stop."`
 	guestFlags
 }
@@ -118,9 +119,7 @@ func (c *runCommand) prove(ctx context.Context, catalogue *claim.Catalogue, plan
 		return err
 	}
 	defer release()
-	tty, width, color := report.Terminal(os.Stdout)
-	printer := report.New(os.Stdout, tty, width, color)
-	printer.Folder = c.Out
+	printer := c.teller()
 	printer.Begin(fmt.Sprintf("Linux %s (HZ %d), %s profile, %s", running.Release, running.HZ, c.Profile, c.extent(catalogue, plan)),
 		planned(catalogue, plan))
 	began := time.Now()
@@ -136,7 +135,7 @@ func (c *runCommand) prove(ctx context.Context, catalogue *claim.Catalogue, plan
 		Sabotage: c.Sabotage, Started: report.Stamp(began), Seconds: seconds, Complete: interrupted == nil, Claims: results,
 	})
 	printer.Finish(report.Closing{Folder: c.Out, Seconds: seconds})
-	if err := errors.Join(err, interrupted); err != nil {
+	if err := errors.Join(err, interrupted, c.tellGitHub(specs)); err != nil {
 		return err
 	}
 	if code := report.ExitCode(results); code != 0 {
@@ -163,6 +162,12 @@ func (c *runCommand) extent(catalogue *claim.Catalogue, plan []runner.Job) strin
 		}
 	}
 	return text
+}
+
+// tellGitHub is for a job that runs the command: the results are in its folder by now.
+func (c *runCommand) tellGitHub(specs []report.SpecResult) error {
+	markdown, err := os.ReadFile(filepath.Join(c.Out, "summary.md"))
+	return errors.Join(err, tellGitHub(specs, "", markdown))
 }
 
 func title(spec stage.Spec) string {
