@@ -59,7 +59,7 @@ func (g github) has(file string) bool {
 
 // summarize adds Markdown to the job's summary.
 func (g github) summarize(markdown []byte) error {
-	if g.summary == "" {
+	if g.summary == "" || len(markdown) == 0 {
 		return nil
 	}
 	file, err := os.OpenFile(g.summary, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)

@@ -38,5 +38,5 @@ func TestAJobsSummaryGrows(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(string(written)).To(Equal("one\n\ntwo\n\n"))
 	g.Expect(github{}.summarize([]byte("nobody asks"))).To(Succeed())
-	g.Expect(github{summary: "/nowhere/summary.md"}.summarize(nil)).To(MatchError(ContainSubstring("the job's summary cannot be written")))
+	g.Expect(github{summary: "/nowhere/summary.md"}.summarize([]byte("one"))).To(MatchError(ContainSubstring("the job's summary cannot be written")))
 }

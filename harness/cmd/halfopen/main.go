@@ -37,6 +37,7 @@ type commands struct {
 	Detection detectionCommand `cmd:"" help:"Print how long each mechanism took to notice each fault, from the results of a run."`
 	Baseline  baselineCommand  `cmd:"" help:"Keep what a run observed, for other kernels to be compared with."`
 	Compare   compareCommand   `cmd:"" help:"Tell what an application will notice of another kernel: the check after an upgrade."`
+	Report    reportCommand    `cmd:"" help:"Join the results of several runs, or of several machines, into one matrix."`
 	Version   versionCommand   `cmd:"" help:"What this program is: version, revision, Go, claims, static or not."`
 }
 

@@ -88,26 +88,12 @@ func (c *matrixCommand) Run(ctx context.Context) error {
 
 // finish writes the matrix and gives the command's verdict.
 func (c *matrixCommand) finish(ctx context.Context, catalogue *claim.Catalogue, columns []matrix.Column, b *board, took time.Duration) error {
-	m := matrix.New(catalogue, columns)
-	written, err := m.JSON()
-	if err != nil {
-		return err
-	}
-	page, err := m.HTML()
-	if err != nil {
-		return err
-	}
-	err = errors.Join(
-		report.WriteFile(filepath.Join(c.Out, matrixFile), written),
-		report.WriteFile(filepath.Join(c.Out, "matrix.html"), page),
-		report.WriteFile(filepath.Join(c.Out, "matrix.txt"), []byte(m.Text(0, false))),
-	)
-	fmt.Printf("\n%s\n", m.Text(b.width(), b.color))
+	m, err := writeMatrix(c.Out, catalogue, columns, b)
 	fmt.Printf("%d kernels in %.1f s\nresults  %s, matrix.json, matrix.txt, a folder per kernel\n", len(columns), took.Seconds(), filepath.Join(c.Out, "matrix.html"))
 	if ctx.Err() != nil {
 		err = errors.Join(err, context.Cause(ctx))
 	}
-	if err != nil {
+	if err := errors.Join(err, tellGitHubOfKernels(m, columns)); err != nil {
 		return err
 	}
 	if code := m.ExitCode(); code != 0 {

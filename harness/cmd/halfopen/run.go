@@ -201,8 +201,13 @@ func write(folder string, catalogue *claim.Catalogue, specs []report.SpecResult,
 	if err != nil {
 		return err
 	}
+	encoded, err := report.SpecsJSON(report.Ordered(catalogue, specs))
+	if err != nil {
+		return err
+	}
 	return errors.Join(
-		report.WriteFile(filepath.Join(folder, "results.json"), results),
+		report.WriteFile(filepath.Join(folder, report.ResultsFile), results),
+		report.WriteFile(filepath.Join(folder, report.SpecsFile), encoded),
 		report.WriteFile(filepath.Join(folder, "junit.xml"), junit),
 		report.WriteFile(filepath.Join(folder, "summary.md"), report.Markdown(run, catalogue, specs)),
 	)
