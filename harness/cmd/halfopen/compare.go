@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/halfopen/halfopen/harness/baseline"
 	"github.com/halfopen/halfopen/harness/claim"
@@ -55,7 +56,7 @@ func (c *compareCommand) Run(ctx context.Context) error {
 	case err != nil:
 		return err
 	}
-	if err := c.print(comparison); err != nil {
+	if err := errors.Join(c.print(comparison), tellGitHubOfChanges(comparison)); err != nil {
 		return err
 	}
 	if code := comparison.ExitCode(); code != 0 {
@@ -83,6 +84,22 @@ func (c *compareCommand) print(comparison compare.Comparison) error {
 		fmt.Print(comparison.Text(columns, color))
 	}
 	return nil
+}
+
+// tellGitHubOfChanges annotates a job with what changed and adds the comparison to its summary.
+func tellGitHubOfChanges(comparison compare.Comparison) error {
+	job, here := inGitHub()
+	if !here {
+		return nil
+	}
+	for _, change := range comparison.Changes {
+		level := "warning"
+		if change.Kind == compare.Broke {
+			level = "error"
+		}
+		job.warn(level, fmt.Sprintf("%s on %s, compared with %s", change.Claim, comparison.New.Label, comparison.Old.Label), strings.Join(change.Meaning, " "))
+	}
+	return job.summarize([]byte(comparison.Markdown()))
 }
 
 // sides makes of what is named what was run.

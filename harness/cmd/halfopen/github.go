@@ -48,6 +48,11 @@ func (g github) annotate(specs []report.SpecResult, on string) {
 	}
 }
 
+// warn writes an annotation that belongs to no file: level is error or warning.
+func (g github) warn(level, title, text string) {
+	_, _ = fmt.Fprintf(g.commands, "::%s title=%s::%s\n", level, escapeProperty(title), escapeData(text))
+}
+
 // has tells whether a file of the sources is in the job's checkout.
 func (g github) has(file string) bool {
 	if g.source == "" || filepath.IsAbs(file) {
