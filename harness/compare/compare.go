@@ -212,7 +212,7 @@ func (c *comparer) compare(only func(id string) bool) {
 			keys[at] = true
 		}
 	}
-	var oldAlone, newAlone, broken []string
+	var oldAlone, newAlone, broken, uninstalled []string
 	found := map[string][]difference{}
 	var order []string
 	for _, at := range c.ordered(keys) {
@@ -231,6 +231,9 @@ func (c *comparer) compare(only func(id string) bool) {
 			continue
 		case len(old) == 0:
 			newAlone = include(newAlone, at.id)
+			continue
+		case c.lacksProgram(at.id, old, new):
+			uninstalled = include(uninstalled, at.id)
 			continue
 		}
 		c.result.Compared++
@@ -256,8 +259,15 @@ func (c *comparer) compare(only func(id string) bool) {
 		}
 	}
 	gap(true, "a stage broke, which says nothing of the kernel: run them again", broken)
+	gap(false, "a program that they need was installed on one side alone", uninstalled)
 	gap(!c.after.complete(), "OLD alone has them: nothing is known of them on NEW", oldAlone)
 	gap(!c.before.complete(), "NEW alone has them: nothing is known of them on OLD", newAlone)
+}
+
+// lacksProgram tells of a claim about a program that one side alone had it: that is no matter of the kernel.
+func (c *comparer) lacksProgram(id string, old, new []differ.Outcome) bool {
+	proved, _ := c.catalogue.ByID(id)
+	return proved.Program != "" && (verdictOf(old) == report.Unsupported) != (verdictOf(new) == report.Unsupported)
 }
 
 // ordered are keys in the catalogue's order.

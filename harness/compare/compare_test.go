@@ -232,6 +232,23 @@ func TestABrokenStageLeavesItOpen(t *testing.T) {
 	g.Expect(again.ExitCode()).To(Equal(0), "another run of NEW decided it")
 }
 
+func TestAProgramThatIsNotInstalledIsNoMatterOfTheKernel(t *testing.T) {
+	g := NewWithT(t)
+	const id = "application/detection-nginx-keepalive-timeout"
+	proved, known := catalogue(t).ByID(id)
+	g.Expect(known).To(BeTrue())
+	g.Expect(proved.Program).NotTo(BeEmpty())
+	with := func(verdict report.Verdict) report.Run {
+		run := kept(t, "debian-6.12")
+		run.Claims = append(run.Claims, report.Result{ID: id, Family: 4, Verdict: verdict})
+		return run
+	}
+	c := compared(t, side(t, "a", with(report.Pass)), side(t, "b", with(report.Unsupported)))
+	g.Expect(c.ExitCode()).To(Equal(0))
+	g.Expect(c.NotCompared).To(ConsistOf(HaveField("Why", ContainSubstring("a program that they need"))))
+	g.Expect(compared(t, side(t, "a", with(report.Pass)), side(t, "b", with(report.Fail))).ExitCode()).To(Equal(1))
+}
+
 func TestClaimsOfOneSideAloneAreNotChanges(t *testing.T) {
 	g := NewWithT(t)
 	old, part := kept(t, "debian-6.12"), kept(t, "debian-6.12")

@@ -28,8 +28,11 @@ func (c *comparer) meaning(proved claim.Claim, change Change) []string {
 		}
 		return []string{fmt.Sprintf("%s cannot do it any more.", new)}
 	case Broke:
-		if change.Old == report.Unsupported {
+		switch {
+		case change.Old == report.Unsupported && what != "":
 			return []string{fmt.Sprintf("%s has %s, which %s has not, and does not do with it what is documented.", new, what, old)}
+		case change.Old == report.Unsupported:
+			return []string{fmt.Sprintf("%s can do what %s could not, and does not do it as it is documented.", new, old)}
 		}
 		return []string{fmt.Sprintf("The sentence does not hold on %s any more: what an application does because of it must be looked at before the upgrade.", new)}
 	case Variation:

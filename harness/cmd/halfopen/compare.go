@@ -13,6 +13,7 @@ import (
 	"github.com/halfopen/halfopen/harness/claim"
 	"github.com/halfopen/halfopen/harness/compare"
 	"github.com/halfopen/halfopen/harness/image"
+	"github.com/halfopen/halfopen/harness/kernel"
 	"github.com/halfopen/halfopen/harness/report"
 )
 
@@ -133,6 +134,10 @@ func (s *sides) both() (before, after compare.Side, err error) {
 			model = &n.runs[0]
 		}
 	}
+	// Where all is to be run and the running kernel is among it, short timeouts are what both can have.
+	if model == nil && s.command.Profile == "" && slices.ContainsFunc(found, func(n named) bool { return n.kernel == running }) {
+		s.command.Profile = string(kernel.Scaled)
+	}
 	for i := range found {
 		if found[i].kernel == "" {
 			continue
@@ -217,14 +222,14 @@ func (s *sides) read(path string) ([]report.Run, error) {
 }
 
 // run runs a kernel as a user would, what the model ran if there is one.
-func (s *sides) run(kernel string, model *report.Run) (report.Run, error) {
+func (s *sides) run(name string, model *report.Run) (report.Run, error) {
 	c := s.command
-	r := ownRun{names: c.Only, profile: c.Profile, out: filepath.Join(c.Out, baseline.NameOf(kernel))}
-	if kernel != running {
-		if _, err := image.Parse(kernel); err != nil {
+	r := ownRun{names: c.Only, profile: c.Profile, out: filepath.Join(c.Out, baseline.NameOf(name))}
+	if name != running {
+		if _, err := image.Parse(name); err != nil {
 			return report.Run{}, err
 		}
-		r.kernel, r.seed = kernel, 1
+		r.kernel, r.seed = name, 1
 	}
 	if model != nil {
 		if len(r.names) == 0 {
