@@ -74,8 +74,8 @@ func (c *comparer) expected(proved claim.Claim) []string {
 }
 
 // meaningOf is the sentence on an observation that moved, by what it bears on; away is how far, and in which
-// direction. It is empty for what means nothing by itself.
-func meaningOf(q report.Quantity, moved Moved, away float64) string {
+// direction, and old and new how the sides are called. It is empty for what means nothing by itself.
+func meaningOf(q report.Quantity, moved Moved, away float64, old, new string) string {
 	by := report.Value{Value: math.Abs(away), Unit: q.Unit}.String()
 	later, longer, more := "later", "longer", "more"
 	if away < 0 {
@@ -85,9 +85,9 @@ func meaningOf(q report.Quantity, moved Moved, away float64) string {
 	case moved.Bearing == report.OnExpectation, moved.Bearing == report.OnJudgement:
 		return ""
 	case moved.Old == "":
-		return fmt.Sprintf("NEW alone shows it, %s (%s): what it measures did not happen on OLD.", moved.New, orName(q, moved))
+		return fmt.Sprintf("%s alone shows it, %s (%s): what it measures did not happen on %s.", new, moved.New, orName(q, moved), old)
 	case moved.New == "":
-		return fmt.Sprintf("OLD alone shows it, %s (%s): what it measures does not happen on NEW.", moved.Old, orName(q, moved))
+		return fmt.Sprintf("%s alone shows it, %s (%s): what it measures does not happen on %s.", old, moved.Old, orName(q, moved), new)
 	}
 	timed := q.Unit == report.Seconds
 	switch moved.Bearing {

@@ -208,7 +208,7 @@ func (t *text) notes(head string, shown bool) {
 			t.line("%s", head)
 			head = ""
 		}
-		mark := fmt.Sprintf("  [%d] %-6s ", i+1, note.Since)
+		mark := fmt.Sprintf("  %4s %-6s ", fmt.Sprintf("[%d]", i+1), note.Since)
 		t.hang(mark, note.Change)
 		if shown {
 			t.hang(strings.Repeat(" ", len(mark)), "Sources: "+strings.Join(note.Sources, "; ")+".")
