@@ -19,7 +19,7 @@ import (
 
 type compareCommand struct {
 	Sides    []string `arg:"" name:"old... new" help:"Two kernels, the new one last: a results.json, the folder of a run or of several runs, a baseline (file or name), running, or a kernel to boot such as debian:6.12. What stands before the last is OLD: several runs of one kernel tell how far its times vary."`
-	Only     []string `placeholder:"STORY|CLAIM,..." help:"Compare these alone."`
+	Only     []string `placeholder:"STORY|CLAIM" help:"Compare these alone."`
 	JSON     bool     `name:"json" xor:"format" help:"Print it as JSON (halfopen.comparison/v1)."`
 	Markdown bool     `xor:"format" help:"Print it as Markdown, for a CI job's summary."`
 	Fresh    bool     `help:"Boot a kernel even if there is a baseline of its name."`

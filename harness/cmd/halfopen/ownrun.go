@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -47,6 +48,9 @@ func (r ownRun) run(ctx context.Context) (report.Run, error) {
 	if err := report.PrepareFolder(r.out); err != nil {
 		return report.Run{}, err
 	}
+	// PR_SET_PDEATHSIG is tied to the thread that forked, not to the process (prctl(2)).
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	command := exec.CommandContext(ctx, "/proc/self/exe", r.args()...)
 	command.Args[0] = os.Args[0]
 	command.Stdout, command.Stderr = os.Stderr, os.Stderr
