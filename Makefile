@@ -1,8 +1,9 @@
 # What a contributor types. `make test` is what CI runs.
 
 GO ?= go
+MATRIX ?= halfopen-matrix
 
-.PHONY: test setup build check specs bench clean
+.PHONY: test setup build check specs bench matrix compare workflows clean
 
 # Everything: the sources are tidy, the specs hold on this kernel, the harness's own tests pass.
 # One package after another: the specs live on the wall clock, and a package has enough of them to
@@ -38,5 +39,22 @@ bench:
 	$(GO) test -run '^$$' -bench . -benchtime 60x ./harness/lab
 	$(GO) test -run '^$$' -bench . -benchtime 3x ./harness/vm
 
+# Every kernel of the table with its own timeouts.
+matrix: build
+	./halfopen matrix --out $(MATRIX)
+
+# What a matrix found against the baselines, a kernel at a time.
+compare: build
+	@worst=0; for kept in fixtures/baselines/*.json; do \
+		if [ ! -e "$$kept" ]; then echo "there are no baselines: ./halfopen baseline $(MATRIX) makes them"; continue; fi; \
+		name=$$(basename "$$kept" .json); run=$$(find $(MATRIX) -path "*/$$name/results.json" | head -n 1); \
+		if [ -z "$$run" ]; then echo "$$name: not in $(MATRIX)"; continue; fi; \
+		./halfopen compare "$$name" "$$run" || worst=1; echo; \
+	done; exit $$worst
+
+# The workflows in .github; the tool comes over the network and is no dependency of ours.
+workflows:
+	$(GO) run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+
 clean:
-	rm -rf halfopen halfopen-results halfopen-matrix
+	rm -rf halfopen halfopen-results halfopen-matrix halfopen-compare

@@ -308,6 +308,16 @@ func TestAMatrixIsWrittenTheSameEveryTime(t *testing.T) {
 	}
 }
 
+func TestALineForEachKernel(t *testing.T) {
+	g := NewWithT(t)
+	markdown := string(several(t).Markdown())
+	g.Expect(markdown).To(ContainSubstring("\n| debian:5.10 | 5.10.9-amd64 | 2 | 0 | 0 | 1 | 0 |\n"))
+	g.Expect(markdown).To(ContainSubstring("\n| /boot/vmlinuz-mine,/lib/modules/mine | did not run | 0 | 0 | 0 | 0 | 0 |\n"))
+	g.Expect(markdown).To(ContainSubstring("\n| debian:7.3 | 7.3.9-amd64 | 0 | 1 | 0 | 0 | 1 |\n"))
+	g.Expect(markdown).To(ContainSubstring("\ndebian:6.16: the guest's kernel panicked; its last words:\n"))
+	g.Expect(markdown).NotTo(ContainSubstring("Oops"), "the first line is enough")
+}
+
 // A script's file may hold nothing that would end it inside the page.
 func TestTheEmbeddedFilesCannotEndTheirElements(t *testing.T) {
 	g := NewWithT(t)

@@ -65,3 +65,15 @@ func phraseOf(q Quantity, values []any) string {
 
 // String says what was observed as people read it: "938 s", "3", "ETIMEDOUT".
 func (v Value) String() string { return spoken(v.Unit, []any{v.Value}) }
+
+// Say writes the values of one unit as one: "1.63 s", "1.60 to 1.63 s", "EPIPE or ECONNRESET".
+func Say(values []Value) string {
+	if len(values) == 0 {
+		return ""
+	}
+	var all []any
+	for _, v := range values {
+		all = append(all, v.Value)
+	}
+	return spoken(values[0].Unit, all)
+}

@@ -67,11 +67,7 @@ func JUnit(run Run, catalogue *claim.Catalogue, specs []SpecResult) ([]byte, err
 	for _, story := range storiesOf(ordered) {
 		suite := junitSuite{
 			Name: story, Timestamp: strings.TrimSuffix(run.Started, "Z"),
-			Properties: []junitProperty{
-				{"kernel.release", run.Kernel.Release}, {"kernel.version", run.Kernel.Version},
-				{"kernel.machine", run.Kernel.Machine}, {"kernel.hz", strconv.Itoa(run.Kernel.HZ)},
-				{"clock", run.Clock}, {"profile", run.Profile},
-			},
+			Properties: junitRun(run),
 		}
 		seconds := 0.0
 		for _, spec := range ordered {
@@ -107,6 +103,20 @@ func JUnit(run Run, catalogue *claim.Catalogue, specs []SpecResult) ([]byte, err
 	return append([]byte(xml.Header), append(text, '\n')...), nil
 }
 
+// junitRun says of each suite what it was run on; what there is not is left out.
+func junitRun(run Run) []junitProperty {
+	properties := []junitProperty{
+		{"halfopen", run.Halfopen}, {"kernel.name", run.Kernel.Name},
+		{"kernel.release", run.Kernel.Release}, {"kernel.version", run.Kernel.Version},
+		{"kernel.machine", run.Kernel.Machine}, {"kernel.hz", strconv.Itoa(run.Kernel.HZ)},
+		{"clock", run.Clock}, {"profile", run.Profile},
+	}
+	if run.Seed != 0 {
+		properties = append(properties, junitProperty{"seed", strconv.FormatUint(run.Seed, 10)})
+	}
+	return slices.DeleteFunc(properties, func(p junitProperty) bool { return p.Value == "" })
+}
+
 func junitOf(cl claim.Claim, spec SpecResult) junitCase {
 	c := junitCase{
 		Name: spec.Title(), Classname: storyOf(spec.Claim), Time: junitTime(spec.Seconds), SystemOut: spec.Output,
@@ -118,6 +128,8 @@ func junitOf(cl claim.Claim, spec SpecResult) junitCase {
 		}
 	}
 	add("claim", spec.Claim)
+	add("level", cl.Level)
+	add("sources", strings.Join(cl.Sources, "; "))
 	add("text", spec.Text)
 	add("pcapng", spec.Pcapng)
 	for _, o := range spec.Observations {

@@ -168,18 +168,30 @@ func (p *Printer) decide(planned Planned, specs []SpecResult) {
 		if spec.Verdict != Fail && spec.Verdict != Broken {
 			continue
 		}
-		if spec.Pcapng != "" {
-			spec.Pcapng = filepath.Join(p.Folder, spec.Pcapng)
-		}
-		for _, line := range details(planned.Claim, spec) {
+		for _, line := range details(planned.Claim, inFolder(spec, p.Folder)) {
 			p.print("        " + line)
 		}
 		p.print("")
 	}
 }
 
+// inFolder names a spec's capture so that it can be opened.
+func inFolder(spec SpecResult, folder string) SpecResult {
+	if spec.Pcapng != "" {
+		spec.Pcapng = filepath.Join(folder, spec.Pcapng)
+	}
+	return spec
+}
+
+// Remark prints a line after the summary.
+func (p *Printer) Remark(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, _ = io.WriteString(p.w, text+"\n")
+}
+
 // Finish prints the summary: counts by story, the slowest, where the results lie, and one
-// sentence on the outcome. Nothing may be told to the printer afterwards.
+// sentence on the outcome. Nothing but remarks may be told to the printer afterwards.
 func (p *Printer) Finish(closing Closing) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -210,6 +210,61 @@ func TestResultsKeepTheirSchemaAndOrder(t *testing.T) {
 	g.Expect(validate(t, fixtures.ResultsSchema, data)).To(BeEmpty())
 }
 
+func TestResultsSayWhoMadeThemOfWhichKernel(t *testing.T) {
+	g := NewWithT(t)
+	run := someRun(t)
+	run.Halfopen, run.Kernel.Name = "v1.2.3", "debian:6.18"
+	run.Kernel.Sysctls = map[string]string{"net.ipv4.tcp_retries2": "15"}
+	data, err := run.JSON()
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(validate(t, fixtures.ResultsSchema, data)).To(BeEmpty())
+	g.Expect(string(data)).To(ContainSubstring(`"halfopen": "v1.2.3"`))
+
+	dir := t.TempDir()
+	g.Expect(os.WriteFile(filepath.Join(dir, report.ResultsFile), data, 0o600)).To(Succeed())
+	loaded, err := report.Load(dir)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(loaded.Kernel).To(Equal(run.Kernel))
+	g.Expect(loaded.Claims).To(Equal(run.Claims), "counts are whole numbers again")
+}
+
+func TestRunsAreFoundByTheirFolders(t *testing.T) {
+	g := NewWithT(t)
+	dir := t.TempDir()
+	for _, run := range []string{"b", "a", "empty"} {
+		g.Expect(os.Mkdir(filepath.Join(dir, run), 0o755)).To(Succeed())
+		if run != "empty" {
+			g.Expect(os.WriteFile(filepath.Join(dir, run, report.ResultsFile), nil, 0o600)).To(Succeed())
+		}
+	}
+	a, b := filepath.Join(dir, "a", report.ResultsFile), filepath.Join(dir, "b", report.ResultsFile)
+	g.Expect(report.Find(dir)).To(Equal([]string{a, b}))
+	g.Expect(report.Find(filepath.Join(dir, "b"))).To(Equal([]string{b}))
+	g.Expect(report.Find(a)).To(Equal([]string{a}))
+	_, err := report.Find(filepath.Join(dir, "empty"))
+	g.Expect(err).To(MatchError(ContainSubstring("holds no results.json, nor does a folder in it")))
+	_, err = report.Find(filepath.Join(dir, "nowhere"))
+	g.Expect(err).To(MatchError(HavePrefix("there is no " + dir + "/nowhere: `halfopen run` writes")))
+}
+
+func TestSpecsAreKept(t *testing.T) {
+	g := NewWithT(t)
+	specs := someSpecs(t)
+	data, err := report.SpecsJSON(specs)
+	g.Expect(err).NotTo(HaveOccurred())
+	dir := t.TempDir()
+	g.Expect(os.WriteFile(filepath.Join(dir, report.SpecsFile), data, 0o600)).To(Succeed())
+	g.Expect(report.LoadSpecs(dir)).To(Equal(specs))
+
+	none, err := report.SpecsJSON(nil)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(os.WriteFile(filepath.Join(dir, report.SpecsFile), none, 0o600)).To(Succeed())
+	g.Expect(report.LoadSpecs(dir)).To(BeEmpty())
+	g.Expect(os.WriteFile(filepath.Join(dir, report.SpecsFile), []byte(`[{"verdict":"perhaps"}]`), 0o600)).To(Succeed())
+	_, err = report.LoadSpecs(dir)
+	g.Expect(err).To(MatchError(ContainSubstring("cannot be read by this halfopen")))
+}
+
 func TestTheSchemaRefusesWhatIsNotAResult(t *testing.T) {
 	data, err := someRun(t).JSON()
 	NewWithT(t).Expect(err).NotTo(HaveOccurred())
@@ -256,7 +311,11 @@ func TestJUnitSaysTheSame(t *testing.T) {
 		Errors   int `xml:"errors,attr"`
 		Skipped  int `xml:"skipped,attr"`
 		Suites   []struct {
-			Name  string `xml:"name,attr"`
+			Name       string `xml:"name,attr"`
+			Properties []struct {
+				Name  string `xml:"name,attr"`
+				Value string `xml:"value,attr"`
+			} `xml:"properties>property"`
 			Cases []struct {
 				Name       string `xml:"name,attr"`
 				Classname  string `xml:"classname,attr"`
@@ -280,6 +339,8 @@ func TestJUnitSaysTheSame(t *testing.T) {
 	g.Expect(crash.Cases[0].Classname).To(Equal("host-crash"))
 	g.Expect(crash.Cases[0].Failure).To(BeNil())
 	g.Expect(fmt.Sprint(crash.Cases[0].Properties)).To(ContainSubstring("{detected_after 1.601 s} {errno ECONNRESET} {retransmissions 1}"))
+	g.Expect(fmt.Sprint(crash.Properties)).To(Equal("[{kernel.release 6.18.44} {kernel.version #1 SMP} {kernel.machine x86_64} {kernel.hz 250} {clock real} {profile scaled}]"))
+	g.Expect(fmt.Sprint(crash.Cases[0].Properties)).To(ContainSubstring("{level observed} {sources RFC 9293 3.5.2; "))
 	g.Expect(crash.Cases[2].Failure.Message).To(Equal("Expected ETIMEDOUT to equal ECONNRESET <&>"))
 	g.Expect(crash.Cases[2].Failure.Text).To(ContainSubstring("again    halfopen run host-crash/reboot-rst --family 6"))
 	g.Expect(doc.Suites[1].Cases[0].Error.Message).To(ContainSubstring("no nftables"))

@@ -13,7 +13,7 @@ import (
 )
 
 // summaries are the files a run leaves beside its packets.
-var summaries = []string{"results.json", "junit.xml", "summary.md"}
+var summaries = []string{report.ResultsFile, report.SpecsFile, "junit.xml", "summary.md"}
 
 // occupy makes a folder ready for one run: nobody else writes to it until release is called, and
 // what an earlier run left there is gone. Nothing else in it is touched.

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/halfopen/halfopen/harness/kernel"
 	"github.com/halfopen/halfopen/harness/report"
 	"github.com/halfopen/halfopen/harness/runner"
 	"github.com/halfopen/halfopen/harness/stage"
@@ -91,7 +90,7 @@ func proveHere(encoded []byte, send func([]byte) error) error {
 		}
 		plan = append(plan, runner.Job{Spec: specs[i], Sabotage: job.Sabotage})
 	}
-	running, err := kernel.Running()
+	tested, err := kernelHere()
 	if err != nil {
 		return err
 	}
@@ -114,10 +113,7 @@ func proveHere(encoded []byte, send func([]byte) error) error {
 		}
 	}
 	began := time.Now()
-	tell(guestNews{Begun: &guestBegun{
-		Kernel: report.Kernel{Release: running.Release, Version: running.Version, Machine: running.Machine, HZ: running.HZ},
-		Date:   report.Stamp(began),
-	}}, nil)
+	tell(guestNews{Begun: &guestBegun{Kernel: tested, Date: report.Stamp(began)}}, nil)
 	index := func(j runner.Job) int { return slices.Index(job.Specs, j.Spec.Text) }
 	_, err = runner.Run(ctx, plan, runner.Options{
 		Profile: job.Profile, Out: guestResults, Procs: job.Procs, Batch: guestBatch,

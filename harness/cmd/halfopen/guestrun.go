@@ -218,6 +218,7 @@ func (g *guestPart) take(message []byte) error {
 	switch {
 	case news.Begun != nil:
 		g.report.begun = *news.Begun
+		g.report.begun.Kernel.Name = g.name
 		g.tell(func() {
 			if !g.isUp {
 				g.isUp = true

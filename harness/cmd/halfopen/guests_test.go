@@ -63,7 +63,7 @@ func TestClaimsHoldUnscaledInGuestsOfTheOldestAndTheNewestKernel(t *testing.T) {
 	bootable(t, oldest, newest)
 	out := proveInGuests(t, command(t))
 	for _, folder := range foldersOf([]string{oldest, newest}) {
-		run, err := readResults(filepath.Join(out, folder))
+		run, err := report.Load(filepath.Join(out, folder))
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(run.Complete).To(BeTrue())
 		g.Expect(run.Seed).NotTo(BeZero())

@@ -62,9 +62,7 @@ func (c *runCommand) proveInGuest(ctx context.Context, catalogue *claim.Catalogu
 		return err
 	}
 	defer release()
-	tty, width, color := report.Terminal(os.Stdout)
-	printer := report.New(os.Stdout, tty, width, color)
-	printer.Folder = c.Out
+	printer := c.teller()
 	begun := false
 	begin := func(b guestBegun) {
 		begun = true
@@ -99,17 +97,17 @@ func (c *runCommand) proveInGuest(ctx context.Context, catalogue *claim.Catalogu
 	})
 	printer.Finish(report.Closing{Folder: c.Out, Seconds: r.seconds})
 	if r.outcome.Attempts > 1 {
-		fmt.Printf("a guest died before its kernel was up and was started again, with seed %d\n", r.outcome.Seed)
+		printer.Remark(fmt.Sprintf("a guest died before its kernel was up and was started again, with seed %d", r.outcome.Seed))
 	}
 	for _, line := range r.trouble {
-		fmt.Println("the guest's kernel complained:", line)
+		printer.Remark("the guest's kernel complained: " + line)
 	}
 	if c.Trace {
 		o := r.outcome
 		fmt.Fprintf(os.Stderr, "| %d guests: up after %.2f s of processor time (%.2f s guest), in all %.2f s of processor time, %.2f s wall, %.1f s guest, attempts %d\n",
 			len(g.guests), o.UpCPU.Seconds(), o.Up.Seconds(), o.CPU.Seconds(), o.Wall.Seconds(), o.Lasted.Seconds(), o.Attempts)
 	}
-	if err := errors.Join(err, interrupted); err != nil {
+	if err := errors.Join(err, interrupted, c.tellGitHub(r.specs)); err != nil {
 		return err
 	}
 	if code := report.ExitCode(results); code != 0 {

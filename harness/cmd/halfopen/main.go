@@ -32,8 +32,13 @@ type commands struct {
 	Matrix    matrixCommand    `cmd:"" help:"Check several kernels in virtual machines and put them side by side."`
 	Kernels   kernelsCommand   `cmd:"" help:"The kernels that can be had by name: what is cached, what is gone."`
 	Claims    claimsCommand    `cmd:"" help:"What there is to prove, and what of RFC 9293 it covers."`
+	Explain   explainCommand   `cmd:"" help:"Tell all that is known of a claim: sources, staging, sabotages, releases, other kernels."`
 	Detection detectionCommand `cmd:"" help:"Print how long each mechanism took to notice each fault, from the results of a run."`
 	Predict   predictCommand   `cmd:"" help:"Predict how long each fault stays unnoticed with this system's settings, and prove it."`
+	Baseline  baselineCommand  `cmd:"" help:"Keep what a run observed, for other kernels to be compared with."`
+	Compare   compareCommand   `cmd:"" help:"Tell what an application will notice of another kernel: the check after an upgrade."`
+	Report    reportCommand    `cmd:"" help:"Join the results of several runs, or of several machines, into one matrix."`
+	Version   versionCommand   `cmd:"" help:"What this program is: version, revision, Go, claims, static or not."`
 }
 
 func main() {

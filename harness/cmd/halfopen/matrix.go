@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/halfopen/halfopen/harness/baseline"
 	"github.com/halfopen/halfopen/harness/claim"
 	"github.com/halfopen/halfopen/harness/image"
 	"github.com/halfopen/halfopen/harness/matrix"
@@ -88,26 +89,12 @@ func (c *matrixCommand) Run(ctx context.Context) error {
 
 // finish writes the matrix and gives the command's verdict.
 func (c *matrixCommand) finish(ctx context.Context, catalogue *claim.Catalogue, columns []matrix.Column, b *board, took time.Duration) error {
-	m := matrix.New(catalogue, columns)
-	written, err := m.JSON()
-	if err != nil {
-		return err
-	}
-	page, err := m.HTML()
-	if err != nil {
-		return err
-	}
-	err = errors.Join(
-		report.WriteFile(filepath.Join(c.Out, matrixFile), written),
-		report.WriteFile(filepath.Join(c.Out, "matrix.html"), page),
-		report.WriteFile(filepath.Join(c.Out, "matrix.txt"), []byte(m.Text(0, false))),
-	)
-	fmt.Printf("\n%s\n", m.Text(b.width(), b.color))
+	m, err := writeMatrix(c.Out, catalogue, columns, b)
 	fmt.Printf("%d kernels in %.1f s\nresults  %s, matrix.json, matrix.txt, a folder per kernel\n", len(columns), took.Seconds(), filepath.Join(c.Out, "matrix.html"))
 	if ctx.Err() != nil {
 		err = errors.Join(err, context.Cause(ctx))
 	}
-	if err != nil {
+	if err := errors.Join(err, tellGitHubOfKernels(m, columns)); err != nil {
 		return err
 	}
 	if code := m.ExitCode(); code != 0 {
@@ -175,16 +162,8 @@ func longestFirst(names []string, last map[string]float64, cached map[string]boo
 func foldersOf(names []string) []string {
 	var folders []string
 	for _, name := range names {
-		if file, _, isPath := strings.Cut(name, ","); isPath || strings.ContainsRune(name, filepath.Separator) {
-			name = filepath.Base(file)
-		}
-		safe := strings.Trim(strings.Map(func(r rune) rune {
-			if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._+", r) {
-				return r
-			}
-			return '-'
-		}, name), ".-")
-		folder := cmp.Or(safe, "kernel")
+		safe := baseline.NameOf(name)
+		folder := safe
 		for n := 2; slices.Contains(folders, folder); n++ {
 			folder = fmt.Sprintf("%s-%d", safe, n)
 		}

@@ -10,8 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/halfopen/halfopen/harness/buildinfo"
 	"github.com/halfopen/halfopen/harness/claim"
-	"github.com/halfopen/halfopen/harness/kernel"
 	"github.com/halfopen/halfopen/harness/report"
 	"github.com/halfopen/halfopen/harness/runner"
 	"github.com/halfopen/halfopen/harness/sandbox"
@@ -25,6 +25,7 @@ type runCommand struct {
 	Procs    int      `default:"0" help:"How many specs run side by side; ${procs} here, and as many as its memory allows in a guest, if not given."`
 	Out      string   `default:"halfopen-results" type:"path" help:"The folder for results.json, junit.xml and the packets."`
 	Sabotage string   `hidden:"" help:"Take a behaviour away behind the specs' backs (fixtures/claims.yaml lists the ways): the claims must fail."`
+	KTAP     bool     `name:"ktap" help:"Print the Kernel Test Anything Protocol, version 1, as kselftest and KUnit do."`
 	List     bool     `help:"List the claims and stop."`
 	guestFlags
 }
@@ -109,7 +110,7 @@ func (c *runCommand) plan(catalogue *claim.Catalogue, chosen []claim.Claim) []ru
 }
 
 func (c *runCommand) prove(ctx context.Context, catalogue *claim.Catalogue, plan []runner.Job) error {
-	running, err := kernel.Running()
+	running, err := kernelHere()
 	if err != nil {
 		return err
 	}
@@ -118,9 +119,7 @@ func (c *runCommand) prove(ctx context.Context, catalogue *claim.Catalogue, plan
 		return err
 	}
 	defer release()
-	tty, width, color := report.Terminal(os.Stdout)
-	printer := report.New(os.Stdout, tty, width, color)
-	printer.Folder = c.Out
+	printer := c.teller()
 	printer.Begin(fmt.Sprintf("Linux %s (HZ %d), %s profile, %s", running.Release, running.HZ, c.Profile, c.extent(catalogue, plan)),
 		planned(catalogue, plan))
 	began := time.Now()
@@ -132,12 +131,11 @@ func (c *runCommand) prove(ctx context.Context, catalogue *claim.Catalogue, plan
 	seconds := time.Since(began).Seconds()
 	results := report.Results(catalogue, specs)
 	err = write(c.Out, catalogue, specs, report.Run{
-		Kernel: report.Kernel{Release: running.Release, Version: running.Version, Machine: running.Machine, HZ: running.HZ},
-		Clock:  "real", Profile: c.Profile, Family: c.Family,
+		Kernel: running, Clock: "real", Profile: c.Profile, Family: c.Family,
 		Sabotage: c.Sabotage, Started: report.Stamp(began), Seconds: seconds, Complete: interrupted == nil, Claims: results,
 	})
 	printer.Finish(report.Closing{Folder: c.Out, Seconds: seconds})
-	if err := errors.Join(err, interrupted); err != nil {
+	if err := errors.Join(err, interrupted, c.tellGitHub(specs)); err != nil {
 		return err
 	}
 	if code := report.ExitCode(results); code != 0 {
@@ -166,6 +164,12 @@ func (c *runCommand) extent(catalogue *claim.Catalogue, plan []runner.Job) strin
 	return text
 }
 
+// tellGitHub is for a job that runs the command: the results are in its folder by now.
+func (c *runCommand) tellGitHub(specs []report.SpecResult) error {
+	markdown, err := os.ReadFile(filepath.Join(c.Out, "summary.md"))
+	return errors.Join(err, tellGitHub(specs, "", markdown))
+}
+
 func title(spec stage.Spec) string {
 	return report.SpecResult{Claim: spec.Claim, Case: spec.Case, Family: spec.Family}.Title()
 }
@@ -188,6 +192,7 @@ func planned(catalogue *claim.Catalogue, plan []runner.Job) []report.Planned {
 }
 
 func write(folder string, catalogue *claim.Catalogue, specs []report.SpecResult, run report.Run) error {
+	run.Halfopen = buildinfo.Version()
 	results, err := run.JSON()
 	if err != nil {
 		return err
@@ -196,8 +201,13 @@ func write(folder string, catalogue *claim.Catalogue, specs []report.SpecResult,
 	if err != nil {
 		return err
 	}
+	encoded, err := report.SpecsJSON(report.Ordered(catalogue, specs))
+	if err != nil {
+		return err
+	}
 	return errors.Join(
-		report.WriteFile(filepath.Join(folder, "results.json"), results),
+		report.WriteFile(filepath.Join(folder, report.ResultsFile), results),
+		report.WriteFile(filepath.Join(folder, report.SpecsFile), encoded),
 		report.WriteFile(filepath.Join(folder, "junit.xml"), junit),
 		report.WriteFile(filepath.Join(folder, "summary.md"), report.Markdown(run, catalogue, specs)),
 	)
