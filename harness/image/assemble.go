@@ -86,7 +86,7 @@ func (p *puller) assemble(from parts, folder string) (Image, error) {
 	}
 	if config != nil {
 		image.Config = configFile
-		if m := configHZ.FindSubmatch(config); m != nil {
+		if m := configHZ().FindSubmatch(config); m != nil {
 			image.HZ, _ = strconv.Atoi(string(m[1]))
 		}
 		if err := p.write(folder, configFile, config); err != nil {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // listed is one package of a suite's index, as far as kernels need it.
@@ -23,9 +24,15 @@ type listed struct {
 // depends on linux-binary-ABI (the kernel), linux-modules-ABI and linux-base-ABI (configuration and
 // the list of what is built in). ABI is 6.12.117+deb13, 5.10.0-46 or 7.3.
 var (
-	kernelPackage = regexp.MustCompile(`^linux-(image|binary|binary-unsigned|modules|base)-(\d[0-9a-z.+~]*(?:-\d[0-9a-z.+~]*)?-(?:cloud-)?amd64)(-unsigned)?$`)
-	dependency    = regexp.MustCompile(`^\s*(linux-[a-z]+-[^ (|]+)\s*(?:\([^)]*\))?\s*$`)
+	kernelPackage = lazily(`^linux-(image|binary|binary-unsigned|modules|base)-(\d[0-9a-z.+~]*(?:-\d[0-9a-z.+~]*)?-(?:cloud-)?amd64)(-unsigned)?$`)
+	dependency    = lazily(`^\s*(linux-[a-z]+-[^ (|]+)\s*(?:\([^)]*\))?\s*$`)
 )
+
+// lazily is an expression that is compiled when it is first needed: this program is started for every
+// few specs, and few of its lives have to do with images.
+func lazily(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
+}
 
 // readIndex reads a suite's package index, and of it only the kernels' packages.
 func readIndex(r io.Reader) ([]listed, error) {
@@ -33,7 +40,7 @@ func readIndex(r io.Reader) ([]listed, error) {
 	lines := bufio.NewScanner(r)
 	for stanza := range stanzas(lines) {
 		name := stanza["package"]
-		if !kernelPackage.MatchString(name) {
+		if !kernelPackage().MatchString(name) {
 			continue
 		}
 		size, err := strconv.ParseInt(stanza["size"], 10, 64)
@@ -43,7 +50,7 @@ func readIndex(r io.Reader) ([]listed, error) {
 		}
 		p := listed{name: name, version: stanza["version"], file: file, size: size, sha256: strings.ToLower(stanza["sha256"])}
 		for clause := range strings.SplitSeq(stanza["depends"], ",") {
-			if m := dependency.FindStringSubmatch(strings.TrimSpace(clause)); m != nil && kernelPackage.MatchString(m[1]) {
+			if m := dependency().FindStringSubmatch(strings.TrimSpace(clause)); m != nil && kernelPackage().MatchString(m[1]) {
 				p.depends = append(p.depends, m[1])
 			}
 		}
@@ -59,7 +66,7 @@ func readIndex(r io.Reader) ([]listed, error) {
 func choose(index []listed, series string) (packages []listed, incomplete string) {
 	var images []listed
 	for _, p := range index {
-		kind := kernelPackage.FindStringSubmatch(p.name)[1]
+		kind := kernelPackage().FindStringSubmatch(p.name)[1]
 		meta := slices.ContainsFunc(p.depends, func(d string) bool { return strings.HasPrefix(d, "linux-image-") })
 		if (kind == "image" || kind == "binary-unsigned") && !meta && seriesOf(p.version) == series {
 			images = append(images, p)
@@ -100,7 +107,7 @@ func choose(index []listed, series string) (packages []listed, incomplete string
 // it holds is not needed to boot.
 func withDependencies(index []listed, image listed) (packages []listed, lacking string) {
 	packages = []listed{image}
-	match := kernelPackage.FindStringSubmatch(image.name)
+	match := kernelPackage().FindStringSubmatch(image.name)
 	depends := image.depends
 	if match[1] == "binary-unsigned" { // without linux-image-ABI nothing else leads to the modules
 		depends = append(slices.Clone(depends), "linux-modules-"+match[2])

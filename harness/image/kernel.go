@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz/lzma"
@@ -188,7 +187,7 @@ func unpackLZ4Block(dst, block []byte, limit int) ([]byte, error) {
 	return nil, damaged
 }
 
-var banner = regexp.MustCompile(`Linux version (\d[^ \x00-\x1f]{2,64}) \(`)
+var banner = lazily(`Linux version (\d[^ \x00-\x1f]{2,64}) \(`)
 
 // describeKernel reads from the ELF file what it is: the release from its banner (linux_banner), and
 // whether it has the note with the PVH entry point (XEN_ELFNOTE_PHYS32_ENTRY, CONFIG_PVH).
@@ -209,7 +208,7 @@ func describeKernel(kernel []byte) (release string, pvh bool, err error) {
 			}
 		}
 	}
-	if m := banner.FindSubmatch(kernel); m != nil {
+	if m := banner().FindSubmatch(kernel); m != nil {
 		release = string(m[1])
 	}
 	if release == "" {
@@ -262,4 +261,4 @@ func configInKernel(kernel []byte) []byte {
 	return config
 }
 
-var configHZ = regexp.MustCompile(`(?m)^CONFIG_HZ=(\d+)$`)
+var configHZ = lazily(`(?m)^CONFIG_HZ=(\d+)$`)

@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -53,7 +52,7 @@ func (h *fromHere) make(ctx context.Context, folder string) (Image, error) {
 
 // packageFile matches the names of packages with a part of a kernel. The kernel's own `make
 // bindeb-pkg` makes linux-image-RELEASE too, beside headers, libc and debug symbols.
-var packageFile = regexp.MustCompile(`^linux-(?:image|binary|modules|base)(?:-unsigned)?-(\d.*)$`)
+var packageFile = lazily(`^linux-(?:image|binary|modules|base)(?:-unsigned)?-(\d.*)$`)
 
 // local prepares what lies on this machine and says what state it is in: the kernel's hash, and name,
 // size and time of all else, so that an image is made anew when a kernel was built anew.
@@ -71,7 +70,7 @@ func (p *puller) local(source Source) (*fromHere, error) {
 			name := filepath.Base(deb)
 			package_, rest, _ := strings.Cut(name, "_")
 			version, _, _ := strings.Cut(rest, "_")
-			m := packageFile.FindStringSubmatch(package_)
+			m := packageFile().FindStringSubmatch(package_)
 			if m == nil || strings.HasSuffix(package_, "-dbg") {
 				continue
 			}

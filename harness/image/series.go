@@ -3,7 +3,6 @@ package image
 import (
 	"bytes"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -40,11 +39,11 @@ func Table() ([]Series, error) {
 	return file.Kernels, nil
 }
 
-var majorMinor = regexp.MustCompile(`^(\d+)\.(\d+)`)
+var majorMinor = lazily(`^(\d+)\.(\d+)`)
 
 // ordinal orders series by age. Major numbers turn over after about 20 minor ones.
 func ordinal(series string) (int, bool) {
-	m := majorMinor.FindStringSubmatch(series)
+	m := majorMinor().FindStringSubmatch(series)
 	if m == nil {
 		return 0, false
 	}
@@ -58,7 +57,7 @@ func seriesOf(version string) string {
 	if _, after, epoch := strings.Cut(version, ":"); epoch {
 		version = after
 	}
-	return majorMinor.FindString(version)
+	return majorMinor().FindString(version)
 }
 
 // find gives the row of a series, or an error that names the nearest ones.

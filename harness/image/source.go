@@ -68,7 +68,7 @@ func Parse(name string) (Source, error) {
 	switch {
 	case name == "" || errors.Is(err, fs.ErrNotExist):
 		hint := ""
-		if majorMinor.MatchString(name) {
+		if majorMinor().MatchString(name) {
 			hint = "; perhaps " + debianPrefix + name + " was meant"
 		}
 		return s, because(ErrUnknown, "there is no kernel %q: it is neither a file nor a folder, nor debian:SERIES, installed or installed:RELEASE%s", name, hint)
