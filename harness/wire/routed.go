@@ -14,6 +14,12 @@ func (c *Capture) AddRouterPort(name string, ifindex int) {
 	c.routers[name] = true
 }
 
+func (c *Capture) isRouter(name string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.routers[name]
+}
+
 // addRouted keeps a segment that a router sent. The one that it sends on is the segment that came
 // to it, which it has not been counted delivered for; every other one is the router's own, in the name
 // of the host it seems to come from: a RST by which it rejects.

@@ -34,6 +34,7 @@ type commands struct {
 	Kernels   kernelsCommand   `cmd:"" help:"The kernels that can be had by name: what is cached, what is gone."`
 	Claims    claimsCommand    `cmd:"" help:"What there is to prove, and what of RFC 9293 it covers."`
 	Detection detectionCommand `cmd:"" help:"Print how long each mechanism took to notice each fault, from the results of a run."`
+	Show      showCommand      `cmd:"" help:"Draw what a run captured of a claim: packets, faults, system calls and states, in the terminal or as SVG."`
 }
 
 func main() {
