@@ -82,7 +82,7 @@ func ReadPcapng(from io.Reader) (*Recording, error) {
 		if port.Name != Switch && port.Name != noHost && !slices.Contains(p.recording.Hosts, port.Name) {
 			p.recording.Hosts = append(p.recording.Hosts, port.Name)
 		}
-		if port.Description == routerDescription {
+		if port.Description == routerDescription && !slices.Contains(p.recording.Routers, port.Name) {
 			p.recording.Routers = append(p.recording.Routers, port.Name)
 		}
 	}
@@ -109,6 +109,9 @@ func (p *player) frame(at time.Duration, port pcapgo.NgInterface, data []byte, c
 			continue
 		}
 		told = parseFate(comment)
+	}
+	if told.router != "" && !slices.Contains(p.recording.Routers, told.router) {
+		p.recording.Routers = append(p.recording.Routers, told.router)
 	}
 	d := p.decoder.decode(data)
 	forged := port.Name == Switch || port.Description == routerDescription

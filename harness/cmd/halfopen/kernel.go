@@ -280,7 +280,7 @@ func (c *runCommand) proveInGuest(ctx context.Context, catalogue *claim.Catalogu
 		return interrupted
 	}
 	results := report.Results(catalogue, r.specs)
-	err = write(c.Out, catalogue, r.specs, report.Run{
+	err = write(c.Out, c.Kernel, catalogue, r.specs, report.Run{
 		Kernel: r.begun.Kernel, Clock: c.Clock, Seed: r.outcome.Seed, Attempts: r.outcome.Attempts, Profile: c.Profile, Family: c.Family,
 		Sabotage: c.Sabotage, Started: r.begun.Date, Seconds: r.seconds, Complete: interrupted == nil, Claims: results,
 	})

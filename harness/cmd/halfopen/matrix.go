@@ -325,6 +325,6 @@ func (c *matrixCommand) proveInGuest(ctx context.Context, catalogue *claim.Catal
 		Profile: c.Profile, Family: c.Family, Started: r.begun.Date,
 		Seconds: r.seconds, Complete: err == nil && r.ended == nil, Claims: report.Results(catalogue, r.specs),
 	}
-	err = errors.Join(err, r.ended, write(folder, catalogue, r.specs, run))
+	err = errors.Join(err, r.ended, write(folder, name, catalogue, r.specs, run))
 	return run, r.specs, err
 }

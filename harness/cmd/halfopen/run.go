@@ -12,6 +12,7 @@ import (
 
 	"github.com/halfopen/halfopen/harness/claim"
 	"github.com/halfopen/halfopen/harness/kernel"
+	"github.com/halfopen/halfopen/harness/page"
 	"github.com/halfopen/halfopen/harness/report"
 	"github.com/halfopen/halfopen/harness/runner"
 	"github.com/halfopen/halfopen/harness/sandbox"
@@ -131,7 +132,7 @@ func (c *runCommand) prove(ctx context.Context, catalogue *claim.Catalogue, plan
 	})
 	seconds := time.Since(began).Seconds()
 	results := report.Results(catalogue, specs)
-	err = write(c.Out, catalogue, specs, report.Run{
+	err = write(c.Out, "", catalogue, specs, report.Run{
 		Kernel: report.Kernel{Release: running.Release, Version: running.Version, Machine: running.Machine, HZ: running.HZ},
 		Clock:  "real", Profile: c.Profile, Family: c.Family,
 		Sabotage: c.Sabotage, Started: report.Stamp(began), Seconds: seconds, Complete: interrupted == nil, Claims: results,
@@ -187,7 +188,8 @@ func planned(catalogue *claim.Catalogue, plan []runner.Job) []report.Planned {
 	return all
 }
 
-func write(folder string, catalogue *claim.Catalogue, specs []report.SpecResult, run report.Run) error {
+// write leaves a run's results in the folder; kernel is its name, of a run in a guest.
+func write(folder, kernel string, catalogue *claim.Catalogue, specs []report.SpecResult, run report.Run) error {
 	results, err := run.JSON()
 	if err != nil {
 		return err
@@ -196,8 +198,13 @@ func write(folder string, catalogue *claim.Catalogue, specs []report.SpecResult,
 	if err != nil {
 		return err
 	}
+	html, err := page.HTML(page.Input{Run: run, Catalogue: catalogue, Specs: specs, Folder: folder, Kernel: kernel})
+	if err != nil {
+		return err
+	}
 	return errors.Join(
 		report.WriteFile(filepath.Join(folder, "results.json"), results),
+		report.WriteFile(filepath.Join(folder, page.File), html),
 		report.WriteFile(filepath.Join(folder, "junit.xml"), junit),
 		report.WriteFile(filepath.Join(folder, "summary.md"), report.Markdown(run, catalogue, specs)),
 	)
