@@ -26,6 +26,11 @@ type Row struct {
 	Rule  string // a line across, with this text
 }
 
+// sameTime says whether the row needs no time of its own: the one before it shows the same.
+func (r Row) sameTime(before Row) bool {
+	return r.At == before.At && (before.Arrow != nil || before.Note != nil)
+}
+
 // Arrow is a segment, an ICMP error or a UDP datagram on its way.
 type Arrow struct {
 	From, To int    // lanes

@@ -119,7 +119,7 @@ func (p *painter) paint(titled bool) {
 	top := p.y
 	rows := painter{Diagram: p.Diagram, width: p.width, y: p.y + 8}
 	for i, row := range p.Rows {
-		rows.row(row, i > 0 && p.Rows[i-1].At == row.At && p.Rows[i-1].Gap == nil)
+		rows.row(row, i > 0 && row.sameTime(p.Rows[i-1]))
 	}
 	rows.y += 6
 	for i := range p.Lanes {
@@ -336,11 +336,11 @@ func (p *painter) note(n *Note) {
 	for _, line := range lines {
 		widest = max(widest, float64(utf8.RuneCountInString(line))*charWidth)
 	}
-	if way > 0 && beside+widest > p.width-8 {
+	if end := p.x(len(p.Lanes) - 1); way > 0 && beside+widest > end-8 {
 		if x-13-widest > gutter {
 			beside, anchor = x-13, "e "
 		} else {
-			lines = wrap(n.Text, int((p.width-8-beside)/charWidth))
+			lines = wrap(n.Text, int((end-8-beside)/charWidth))
 		}
 	}
 	for i, line := range lines {

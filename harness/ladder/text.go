@@ -28,7 +28,7 @@ func (d *Diagram) Text(columns int, color bool) string {
 	t.step = (t.width - t.left - 1) / (len(d.Lanes) - 1)
 	t.heads()
 	for i, row := range d.Rows {
-		t.row(row, i > 0 && d.Rows[i-1].At == row.At && d.Rows[i-1].Gap == nil)
+		t.row(row, i > 0 && row.sameTime(d.Rows[i-1]))
 	}
 	return t.out.String()
 }

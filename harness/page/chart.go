@@ -67,7 +67,8 @@ func tallChart(t report.DetectionTable) template.HTML {
 	for r, row := range t.Rows {
 		y := block * float64(r)
 		fmt.Fprintf(&out, `<path class="sep" d="M0 %sH%s"/>`, num(y+2), num(width))
-		text(&out, "name", 4, y+18, row.Mechanism)
+		name, settings, _ := strings.Cut(row.Mechanism, ": ")
+		fmt.Fprintf(&out, `<text class="name" x="4" y="%s">%s<tspan dx="8">%s</tspan></text>`, num(y+18), html.EscapeString(name), html.EscapeString(settings))
 		grid(&out, label, y+head, width-label-inset, line*float64(len(faults)))
 		for i, cell := range row.Cells {
 			at := y + head + line*float64(i)

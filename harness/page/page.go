@@ -72,7 +72,7 @@ type claimed struct {
 	Verdicts []familyVerdict
 	Headline string
 	Specs    []spec
-	Pack     string // the ladders that are not drawn, packed; the n-th is of the n-th spec without a Drawing
+	Pack     template.HTML // base64, which needs no escaping: the ladders that are not drawn, packed; the n-th is of the n-th spec without a Drawing
 }
 
 type familyVerdict struct {
@@ -217,10 +217,11 @@ func one(in Input, specs []report.SpecResult, drawings []string, inline *int) (c
 		c.Specs = append(c.Specs, s)
 	}
 	if len(packed) > 0 {
-		var err error
-		if c.Pack, err = Pack(packed); err != nil {
+		pack, err := Pack(packed)
+		if err != nil {
 			return c, err
 		}
+		c.Pack = template.HTML(pack)
 	}
 	return c, nil
 }
