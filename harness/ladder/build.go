@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/halfopen/halfopen/harness/wire"
@@ -285,7 +286,7 @@ func (b *builder) datagram(d wire.Datagram) {
 }
 
 func (b *builder) note(n wire.Note) {
-	text := strings.Join(strings.Fields(n.Text), " ")
+	text := strings.Join(strings.FieldsFunc(n.Text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
 	note := &Note{Lane: -1, Text: text}
 	for i, lane := range b.lanes {
 		if rest, is := strings.CutPrefix(text, lane.Name+": "); is {

@@ -249,8 +249,13 @@ func paint(a *Arrow) string {
 func (t *terminal) note(n *Note, time string) {
 	mark := map[Sort]string{SortFault: "◆", SortCall: "○", SortState: "□", SortOther: "•"}[n.Sort]
 	code := map[Sort]string{SortFault: "31", SortOther: "2"}[n.Sort]
-	lines := wrap(n.Text, t.width-t.left-6)
+	// A text stands right of its lane, within the last one, and left of that.
 	last := len(t.Lanes) - 1
+	room := t.width - t.left - 6
+	if n.Lane > 0 && n.Lane < last {
+		room = t.column(last) - t.column(n.Lane) - 4
+	}
+	lines := wrap(n.Text, room)
 	for i, text := range lines {
 		if i > 0 {
 			time, mark = "", "│"
@@ -261,11 +266,8 @@ func (t *terminal) note(n *Note, time string) {
 		if n.Lane >= 0 {
 			put(line, t.column(n.Lane), mark)
 			at = t.column(n.Lane) + 2
-			if n.Lane == last || at+size > t.width {
+			if n.Lane == last {
 				at = t.column(n.Lane) - 1 - size
-			}
-			if at < t.left {
-				at = t.left + 3
 			}
 		} else if i == 0 {
 			text = "· " + text
@@ -279,15 +281,15 @@ func (t *terminal) note(n *Note, time string) {
 func (d *Diagram) list(columns int, color bool) string {
 	t := terminal{Diagram: d, width: columns, color: color}
 	for _, pair := range d.Pairs {
-		t.out.WriteString(clip(pair, columns) + "\n")
+		t.out.WriteString(strings.Join(wrap(pair, columns), "\n") + "\n")
 	}
 	for _, row := range d.Rows {
 		text, code := "", ""
 		switch {
 		case row.Gap != nil:
-			text, code = "  ⋮ "+span(row.Gap.Length), "2"
+			text, code = "⋮ "+span(row.Gap.Length), "2"
 		case row.Fold != nil:
-			text, code = "  ⋯ "+row.Fold.Text, "2"
+			text, code = "⋯ "+row.Fold.Text, "2"
 		case row.Rule != "":
 			text = "── " + row.Rule
 		case row.Arrow != nil:
@@ -304,7 +306,12 @@ func (d *Diagram) list(columns int, color bool) string {
 			}
 			text += row.Note.Text
 		}
-		t.print([]rune(clip(text, columns)), code)
+		for i, line := range wrap(text, columns-4) {
+			if i > 0 {
+				line = "    " + line
+			}
+			t.print([]rune(line), code)
+		}
 	}
 	return t.out.String()
 }
