@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 )
@@ -435,8 +436,13 @@ func escape(text string) string {
 		}
 		return r
 	}, text)
-	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;").Replace(text)
+	return escaper().Replace(text)
 }
+
+// escaper is made once, and not before it is needed.
+var escaper = sync.OnceValue(func() *strings.Replacer {
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;")
+})
 
 // wrap breaks a text at spaces into lines of so many characters; a longer word is cut.
 func wrap(text string, width int) []string {

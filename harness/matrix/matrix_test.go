@@ -253,7 +253,7 @@ func TestColourIsOnlyAskedFor(t *testing.T) {
 
 func TestThePageNeedsNothingElse(t *testing.T) {
 	g := NewWithT(t)
-	page, err := several(t).HTML()
+	page, err := several(t).HTML("")
 	g.Expect(err).NotTo(HaveOccurred())
 	html := string(page)
 
@@ -299,10 +299,10 @@ func TestThePageNeedsNothingElse(t *testing.T) {
 // The same columns give the same bytes: nothing of a matrix depends on a map's order.
 func TestAMatrixIsWrittenTheSameEveryTime(t *testing.T) {
 	g := NewWithT(t)
-	first, err := several(t).HTML()
+	first, err := several(t).HTML("")
 	g.Expect(err).NotTo(HaveOccurred())
 	for range 5 {
-		again, err := several(t).HTML()
+		again, err := several(t).HTML("")
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(string(again)).To(Equal(string(first)))
 	}

@@ -141,13 +141,13 @@ func fill(in Input) (page, error) {
 		titles[s.Name] = s.Title
 	}
 	used := map[string]bool{}
-	inline := 0
+	a := author{Input: in}
 	for i := 0; i < len(specs); {
 		j := i
 		for j < len(specs) && specs[j].Claim == specs[i].Claim {
 			j++
 		}
-		c, err := one(in, specs[i:j], drawings[i:j], &inline)
+		c, err := a.claim(specs[i:j], drawings[i:j])
 		if err != nil {
 			return p, err
 		}
@@ -172,9 +172,16 @@ func fill(in Input) (page, error) {
 	return p, nil
 }
 
-// one makes a claim's entry of its specs, which are in their order.
-func one(in Input, specs []report.SpecResult, drawings []string, inline *int) (claimed, error) {
-	proved, known := in.Catalogue.ByID(specs[0].Claim)
+// author makes the entries of a page, one after another.
+type author struct {
+	Input
+	inline int // ladders that are drawn in the page so far
+	packer ladder.Packer
+}
+
+// claim makes a claim's entry of its specs, which are in their order.
+func (a *author) claim(specs []report.SpecResult, drawings []string) (claimed, error) {
+	proved, known := a.Catalogue.ByID(specs[0].Claim)
 	if !known {
 		proved = claim.Claim{ID: specs[0].Claim}
 		proved.Story, _, _ = strings.Cut(proved.ID, "/")
@@ -182,7 +189,7 @@ func one(in Input, specs []report.SpecResult, drawings []string, inline *int) (c
 	c := claimed{Claim: proved}
 	_, c.Name, _ = strings.Cut(proved.ID, "/")
 	c.Headline, _ = report.Headline(specs)
-	for _, result := range in.Run.Claims {
+	for _, result := range a.Run.Claims {
 		if result.ID == proved.ID {
 			c.Verdicts = append(c.Verdicts, familyVerdict{result.Family, result.Verdict})
 			c.Open = c.Open || result.Verdict == report.Fail || result.Verdict == report.Broken
@@ -196,7 +203,7 @@ func one(in Input, specs []report.SpecResult, drawings []string, inline *int) (c
 		}
 		s.Reason = strings.TrimSpace(of.Reason)
 		if s.Rerun == "" {
-			s.Rerun = command(in, of.Claim, of.Family)
+			s.Rerun = command(a.Input, of.Claim, of.Family)
 		}
 		if of.Pcapng != "" {
 			s.Link = template.URL(url.PathEscape(of.Pcapng))
@@ -207,9 +214,9 @@ func one(in Input, specs []report.SpecResult, drawings []string, inline *int) (c
 		bad := of.Verdict == report.Fail || of.Verdict == report.Broken
 		switch {
 		case drawings[i] == "":
-		case bad && *inline < mostInline:
+		case bad && a.inline < mostInline:
 			s.Drawing = template.HTML(drawings[i]) // package ladder has escaped what it holds
-			*inline++
+			a.inline++
 		default:
 			packed = append(packed, drawings[i])
 			s.Packed = true
@@ -217,7 +224,7 @@ func one(in Input, specs []report.SpecResult, drawings []string, inline *int) (c
 		c.Specs = append(c.Specs, s)
 	}
 	if len(packed) > 0 {
-		pack, err := Pack(packed)
+		pack, err := a.packer.Pack(packed)
 		if err != nil {
 			return c, err
 		}

@@ -92,7 +92,7 @@ func (c *matrixCommand) finish(ctx context.Context, catalogue *claim.Catalogue, 
 	if err != nil {
 		return err
 	}
-	page, err := m.HTML()
+	page, err := m.HTML(c.Out)
 	if err != nil {
 		return err
 	}

@@ -158,19 +158,18 @@ func slug(name string) string {
 
 func (c *showCommand) read(name string) (*ladder.Diagram, error) {
 	path := filepath.Join(c.Results, filepath.Base(name))
-	file, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	diagram, err := ladder.Read(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("the capture %s is missing, though results.json names it: `halfopen run %s --out %s` makes it anew", path, c.Claim, c.Results)
+	case errors.Is(err, wire.ErrNotRecording):
+		return nil, fmt.Errorf("%w; `halfopen run %s --out %s` makes it anew", err, c.Claim, c.Results)
+	case err != nil:
+		return nil, err
 	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the capture: %w", err)
-	}
-	defer file.Close()
-	recording, err := wire.ReadPcapng(file)
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the capture %s: %w; `halfopen run %s --out %s` makes it anew", path, err, c.Claim, c.Results)
-	}
-	return ladder.From(recording), nil
+	// The capture does not say which case it is of.
+	diagram.Title += " (" + strings.TrimSuffix(filepath.Base(name), ".pcapng") + ")"
+	return diagram, nil
 }
 
 func whyNoCapture(result report.Result) string {
