@@ -67,7 +67,7 @@ type builder struct {
 	connection map[int]int // by row: the connection of a segment
 }
 
-// findLanes makes a lane for each host, and puts routers in the middle.
+// findLanes makes a lane for each host that does anything, and puts routers in the middle.
 func (b *builder) findLanes() {
 	r := b.recording
 	seen := map[string]string{}
@@ -90,7 +90,7 @@ func (b *builder) findLanes() {
 	for _, name := range r.Hosts {
 		if slices.Contains(r.Routers, name) {
 			routers = append(routers, Lane{Name: name})
-		} else {
+		} else if seen[name] != "" || b.told(name) {
 			hosts = append(hosts, Lane{Name: name, Address: seen[name]})
 		}
 	}
@@ -99,6 +99,12 @@ func (b *builder) findLanes() {
 		return
 	}
 	b.lanes = append(append(hosts[:1:1], routers...), hosts[1:]...)
+}
+
+// told says whether a note is about a host, or an ICMP error from it.
+func (b *builder) told(host string) bool {
+	return slices.ContainsFunc(b.recording.Notes, func(n wire.Note) bool { return strings.HasPrefix(n.Text, host+": ") }) ||
+		slices.ContainsFunc(b.recording.ICMP, func(e wire.ICMPError) bool { return e.From == host })
 }
 
 func (b *builder) lane(host string) int {

@@ -197,6 +197,16 @@ func TestWhatASpecSaysIsText(t *testing.T) {
 	g.Expect(d.Text(30, false)).NotTo(ContainSubstring("\x1b"))
 }
 
+func TestAHostThatDoesNothingHasNoLane(t *testing.T) {
+	g := NewWithT(t)
+	r := exchange(1, wire.KindData)
+	r.Hosts = append(r.Hosts, "bystander", "witness")
+	r.Notes = []wire.Note{{Text: "witness: cable unplugged"}}
+	d := ladder.From(r)
+	g.Expect(d.Lanes).To(HaveLen(3))
+	g.Expect(d.Lanes[2]).To(Equal(ladder.Lane{Name: "witness"}))
+}
+
 func TestNothingToDraw(t *testing.T) {
 	g := NewWithT(t)
 	d := ladder.From(&wire.Recording{})

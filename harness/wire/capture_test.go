@@ -383,7 +383,7 @@ func TestPcapngTellsTheStory(t *testing.T) {
 	recording, err := wire.ReadPcapng(bytes.NewReader(file.Bytes()))
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(recording.Comment).To(Equal("a lost segment is sent again"))
-	g.Expect(recording.Hosts).To(Equal([]string{"client", "server"}))
+	g.Expect(recording.Hosts).To(Equal([]string{"client", "server", "bystander"}))
 	g.Expect(recording.Routers).To(BeEmpty())
 	g.Expect(story(recording.Segments)).To(Equal(story(conversation.Segments())))
 	for i, s := range conversation.Segments() {

@@ -53,6 +53,9 @@ func (c *Capture) WritePcapng(w io.Writer, meta Meta) error {
 			frame.Port = Switch
 			forged = true
 		}
+		if frame.isUDP() && frame.Direction == Entering && !frame.Delivered {
+			fates[frame.Number] = notDelivered
+		}
 		sent = append(sent, frame)
 	}
 	c.mu.Unlock()

@@ -142,7 +142,7 @@ func (p *player) frame(at time.Duration, port pcapgo.NgInterface, data []byte, c
 	default:
 		frame := Frame{Number: p.number, At: at, Port: port.Name, Direction: Entering, Kind: d.kind, Data: data}
 		if datagram, is := frame.Datagram(); is {
-			datagram.Delivered = true // the file does not say
+			datagram.Delivered = told.delivered
 			r.Datagrams = append(r.Datagrams, datagram)
 		}
 	}
