@@ -87,10 +87,16 @@ func (b *builder) findLanes() {
 		}
 	}
 	var hosts, routers []Lane
+	busy := 0
+	for _, name := range r.Hosts {
+		if !slices.Contains(r.Routers, name) && (seen[name] != "" || b.told(name)) {
+			busy++
+		}
+	}
 	for _, name := range r.Hosts {
 		if slices.Contains(r.Routers, name) {
 			routers = append(routers, Lane{Name: name})
-		} else if seen[name] != "" || b.told(name) {
+		} else if busy < 2 || seen[name] != "" || b.told(name) {
 			hosts = append(hosts, Lane{Name: name, Address: seen[name]})
 		}
 	}
@@ -209,22 +215,26 @@ func (b *builder) destination(s *wire.Segment) int {
 
 // ends are two different lanes, whatever is not known of them.
 func (b *builder) ends(from, to int) (int, int) {
-	last := len(b.lanes) - 1
-	switch {
-	case from < 0 && to < 0:
-		return 0, last
-	case from < 0:
-		from = last
-		if to == last {
-			from = 0
-		}
-	case to < 0 || to == from:
-		to = last
-		if from == last {
-			to = 0
-		}
+	if from < 0 {
+		from = b.other(to)
+	}
+	if to < 0 || to == from {
+		to = b.other(from)
 	}
 	return from, to
+}
+
+// other is the lane of a host that is not the one given, best of one that has sent nothing, because its
+// address is not known then.
+func (b *builder) other(lane int) int {
+	found := -1
+	for i := len(b.lanes) - 1; i >= 0; i-- {
+		router := slices.Contains(b.recording.Routers, b.lanes[i].Name)
+		if i != lane && !router && (found < 0 || b.lanes[i].Address == "") {
+			found = i
+		}
+	}
+	return max(found, 0)
 }
 
 func lookOf(kind wire.Kind, flags wire.Flags) Look {

@@ -199,12 +199,23 @@ func TestWhatASpecSaysIsText(t *testing.T) {
 
 func TestAHostThatDoesNothingHasNoLane(t *testing.T) {
 	g := NewWithT(t)
-	r := exchange(1, wire.KindData)
+	r := exchange(1, wire.KindData, wire.KindACK)
 	r.Hosts = append(r.Hosts, "bystander", "witness")
 	r.Notes = []wire.Note{{Text: "witness: cable unplugged"}}
 	d := ladder.From(r)
 	g.Expect(d.Lanes).To(HaveLen(3))
 	g.Expect(d.Lanes[2]).To(Equal(ladder.Lane{Name: "witness"}))
+
+	// One that is never heard is who the segments are for.
+	silent := exchange(2, wire.KindSYN)
+	silent.Hosts = []string{"client", "server", "bystander"}
+	silent.Notes = []wire.Note{{Text: "server: power off"}}
+	for i := range silent.Segments {
+		silent.Segments[i].Delivered, silent.Segments[i].DeliveredTo = false, ""
+	}
+	d = ladder.From(silent)
+	g.Expect(d.Lanes).To(HaveLen(2))
+	g.Expect(d.Rows[0].Arrow.To).To(Equal(1))
 }
 
 func TestNothingToDraw(t *testing.T) {
