@@ -17,7 +17,7 @@ import (
 // longestSilence is the longest time without an event that is drawn without a Gap.
 const longestSilence = 100 * time.Millisecond
 
-// quoted is how many bytes of a payload are shown.
+// quoted is how many columns of a payload are shown.
 const quoted = 20
 
 // From makes a recording's diagram. Its title is the recording's comment.
@@ -267,16 +267,21 @@ func numbers(s *wire.Segment) string {
 	return text
 }
 
-// quote shows the beginning of a payload, escaped so that it stays on its line.
+// quote shows the beginning of a payload, escaped so that it stays on its line and within quoted columns.
 func quote(payload []byte) string {
-	if len(payload) <= quoted {
-		return strconv.Quote(string(payload))
+	shown := payload[:min(len(payload), quoted)]
+	for len(shown) > 0 {
+		text := strconv.Quote(string(shown))
+		whole := len(shown) == len(payload)
+		if utf8.RuneCountInString(text) <= quoted+2 && (whole || utf8.RuneStart(payload[len(shown)])) {
+			if !whole {
+				text += "…"
+			}
+			return text
+		}
+		shown = shown[:len(shown)-1]
 	}
-	cut := quoted
-	for cut > quoted-utf8.UTFMax && !utf8.RuneStart(payload[cut]) {
-		cut--
-	}
-	return strconv.Quote(string(payload[:cut])) + "…"
+	return ""
 }
 
 func (b *builder) icmp(e wire.ICMPError) {

@@ -10,9 +10,9 @@ import (
 // Retransmissions and probes are what a diagram is mostly read for, so that more of them are kept.
 const (
 	longestPattern = 4
-	fewestFolded   = 6
-	keptFirst      = 3
-	keptLast       = 2
+	fewestFolded   = 3
+	keptFirst      = 2
+	keptLast       = 1
 	keptRetries    = 9 // of either end
 )
 

@@ -197,7 +197,7 @@ func (p *painter) gap(length time.Duration) {
 
 func (p *painter) fold(f *Fold) {
 	text := "⋯ " + f.Text
-	if f.Length > 0 {
+	if f.Length >= time.Millisecond {
 		text += ", in " + span(f.Length)
 	}
 	lines := wrap(text, int((p.width-gutter-margin)/charWidth))

@@ -3,6 +3,7 @@ package ladder
 import (
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -45,9 +46,9 @@ type terminal struct {
 func (t *terminal) column(lane int) int { return t.left + lane*t.step }
 
 // canvas is a line with the lanes in it.
-func (t *terminal) canvas(time string) []rune {
+func (t *terminal) canvas(at string) []rune {
 	line := []rune(strings.Repeat(" ", t.width+1))
-	copy(line[max(timeWidth-1-utf8.RuneCountInString(time), 0):], []rune(time))
+	copy(line[max(timeWidth-1-utf8.RuneCountInString(at), 0):], []rune(at))
 	for i := range t.Lanes {
 		line[t.column(i)] = '│'
 	}
@@ -94,9 +95,9 @@ func (t *terminal) heads() {
 }
 
 func (t *terminal) row(row Row, sameTime bool) {
-	time := clock(row.At)
+	at := clock(row.At)
 	if sameTime {
-		time = ""
+		at = ""
 	}
 	switch {
 	case row.Gap != nil:
@@ -108,7 +109,7 @@ func (t *terminal) row(row Row, sameTime bool) {
 		t.print(line, "2")
 	case row.Fold != nil:
 		text := "⋯ " + row.Fold.Text
-		if row.Fold.Length > 0 {
+		if row.Fold.Length >= time.Millisecond {
 			text += ", in " + span(row.Fold.Length)
 		}
 		for _, part := range wrap(text, t.width-t.left-4) {
@@ -121,9 +122,9 @@ func (t *terminal) row(row Row, sameTime bool) {
 		put(line, t.left+3, " "+row.Rule+" ")
 		t.print(line, "2")
 	case row.Arrow != nil:
-		t.arrow(row.Arrow, time)
+		t.arrow(row.Arrow, at)
 	case row.Note != nil:
-		t.note(row.Note, time)
+		t.note(row.Note, at)
 	}
 }
 
@@ -146,8 +147,8 @@ func strokes(a *Arrow) (line, right, left rune) {
 	return line, right, left
 }
 
-func (t *terminal) arrow(a *Arrow, time string) {
-	line := t.canvas(time)
+func (t *terminal) arrow(a *Arrow, when string) {
+	line := t.canvas(when)
 	from, to := t.column(a.From), t.column(a.To)
 	stroke, right, left := strokes(a)
 	way := 1
@@ -246,7 +247,7 @@ func paint(a *Arrow) string {
 	return map[Look]string{LookSYN: "34", LookACK: "2", LookProbe: "35", LookFIN: "32", LookRST: "1;31", LookICMP: "35", LookUDP: "35"}[a.Look]
 }
 
-func (t *terminal) note(n *Note, time string) {
+func (t *terminal) note(n *Note, when string) {
 	mark := map[Sort]string{SortFault: "◆", SortCall: "○", SortState: "□", SortOther: "•"}[n.Sort]
 	code := map[Sort]string{SortFault: "31", SortOther: "2"}[n.Sort]
 	// A text stands right of its lane, within the last one, and left of that.
@@ -258,9 +259,9 @@ func (t *terminal) note(n *Note, time string) {
 	lines := wrap(n.Text, room)
 	for i, text := range lines {
 		if i > 0 {
-			time, mark = "", "│"
+			when, mark = "", "│"
 		}
-		line := t.canvas(time)
+		line := t.canvas(when)
 		size := utf8.RuneCountInString(text)
 		at := t.left + 3
 		if n.Lane >= 0 {
