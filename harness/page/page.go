@@ -2,6 +2,7 @@ package page
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"fmt"
 	"html/template"
@@ -195,8 +196,15 @@ func (a *author) claim(specs []report.SpecResult, drawings []string) (claimed, e
 			c.Open = c.Open || result.Verdict == report.Fail || result.Verdict == report.Broken
 		}
 	}
+	// What did not pass comes first.
+	order := make([]int, len(specs))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(rank(specs[i].Verdict), rank(specs[j].Verdict)) })
 	var packed []string
-	for i, of := range specs {
+	for _, i := range order {
+		of := specs[i]
 		s := spec{
 			SpecResult: of, Seconds: report.Value{Value: of.Seconds, Unit: report.Seconds}.String(),
 			Rerun: of.Rerun,
@@ -211,10 +219,9 @@ func (a *author) claim(specs []report.SpecResult, drawings []string) (claimed, e
 		for _, o := range of.Observations {
 			s.Seen = append(s.Seen, seen{o.Name, report.Value{Value: o.Value, Unit: o.Unit}.String()})
 		}
-		bad := of.Verdict == report.Fail || of.Verdict == report.Broken
 		switch {
 		case drawings[i] == "":
-		case bad && a.inline < mostInline:
+		case rank(of.Verdict) == 0 && a.inline < mostInline:
 			s.Drawing = template.HTML(drawings[i]) // package ladder has escaped what it holds
 			a.inline++
 		default:
@@ -231,6 +238,14 @@ func (a *author) claim(specs []report.SpecResult, drawings []string) (claimed, e
 		c.Pack = template.HTML(pack)
 	}
 	return c, nil
+}
+
+// rank is 0 for what did not pass, and 1 for the rest.
+func rank(v report.Verdict) int {
+	if v == report.Fail || v == report.Broken {
+		return 0
+	}
+	return 1
 }
 
 // command is what proves a claim again, or all of the run.

@@ -108,6 +108,16 @@ func TestWhatDidNotPassIsOpenAndDrawn(t *testing.T) {
 	g.Expect(out).To(ContainSubstring("halfopen run this &amp; that"))
 }
 
+func TestWhatDidNotPassComesFirst(t *testing.T) {
+	g := NewWithT(t)
+	out := render(t, input(t, 1, func(_ int, s *report.SpecResult) {
+		if s.Family == 6 {
+			s.Verdict, s.Reason = report.Broken, "no namespace"
+		}
+	}))
+	g.Expect(out).To(MatchRegexp(`(?s)<article class="spec broken">.*<article class="spec pass">`))
+}
+
 func TestManyFailuresDoNotSwellThePage(t *testing.T) {
 	g := NewWithT(t)
 	out := render(t, input(t, 100, func(_ int, s *report.SpecResult) { s.Verdict, s.Reason = report.Fail, "everything" }))
