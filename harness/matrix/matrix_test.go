@@ -253,7 +253,7 @@ func TestColourIsOnlyAskedFor(t *testing.T) {
 
 func TestThePageNeedsNothingElse(t *testing.T) {
 	g := NewWithT(t)
-	page, err := several(t).HTML()
+	page, err := several(t).HTML("")
 	g.Expect(err).NotTo(HaveOccurred())
 	html := string(page)
 
@@ -299,10 +299,10 @@ func TestThePageNeedsNothingElse(t *testing.T) {
 // The same columns give the same bytes: nothing of a matrix depends on a map's order.
 func TestAMatrixIsWrittenTheSameEveryTime(t *testing.T) {
 	g := NewWithT(t)
-	first, err := several(t).HTML()
+	first, err := several(t).HTML("")
 	g.Expect(err).NotTo(HaveOccurred())
 	for range 5 {
-		again, err := several(t).HTML()
+		again, err := several(t).HTML("")
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(string(again)).To(Equal(string(first)))
 	}
@@ -327,4 +327,19 @@ func TestTheEmbeddedFilesCannotEndTheirElements(t *testing.T) {
 		g.Expect(string(text)).NotTo(ContainSubstring("</"))
 		g.Expect(string(text)).NotTo(ContainSubstring("<!--"))
 	}
+}
+
+func TestThePageDrawsTheCapturesThereAre(t *testing.T) {
+	g := NewWithT(t)
+	root := t.TempDir()
+	capture, err := os.ReadFile("../page/testdata/capture.pcapng")
+	g.Expect(err).NotTo(HaveOccurred())
+	m := several(t)
+	folder := filepath.Join(root, m.Kernels[0].Folder)
+	g.Expect(os.MkdirAll(folder, 0o755)).To(Succeed())
+	g.Expect(os.WriteFile(filepath.Join(folder, "a.pcapng"), capture, 0o644)).To(Succeed())
+	page, err := m.HTML(root)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(strings.Count(string(page), `"ladder":"`)).To(Equal(2), "both families of the first kernel")
+	g.Expect(string(page)).To(ContainSubstring("client -\\u003e server"), "the second kernel's capture is not there: the lines are")
 }

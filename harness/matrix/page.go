@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"html/template"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/halfopen/halfopen/harness/ladder"
 	"github.com/halfopen/halfopen/harness/report"
 )
 
@@ -113,7 +115,8 @@ type dataSpec struct {
 	Reason       string            `json:"reason,omitempty"`
 	State        string            `json:"state,omitempty"`
 	Observations []dataObservation `json:"seen"`
-	Packets      []string          `json:"packets"`
+	Packets      []string          `json:"packets,omitempty"` // where there is no Ladder
+	Ladder       string            `json:"ladder,omitempty"`  // as ladder.Packer packs it
 	Pcapng       string            `json:"pcapng,omitempty"`
 	Location     string            `json:"spec,omitempty"`
 	Rerun        string            `json:"again,omitempty"`
@@ -125,14 +128,15 @@ type dataObservation struct {
 	Differs bool   `json:"differs,omitempty"`
 }
 
-// HTML renders matrix.html: one file that holds all it needs.
-func (m *Matrix) HTML() ([]byte, error) {
+// HTML renders matrix.html: one file that holds all it needs. root is the folder with the kernels'
+// folders, whose captures it draws; what cannot be drawn from there is shown as text.
+func (m *Matrix) HTML(root string) ([]byte, error) {
 	parsed, err := template.New("page").Funcs(template.FuncMap{"glyph": glyph, "join": strings.Join}).Parse(pageTemplate)
 	if err != nil {
 		return nil, fmt.Errorf("matrix.html could not be made: %w", err)
 	}
 	var out bytes.Buffer
-	if err := parsed.Execute(&out, m.page()); err != nil {
+	if err := parsed.Execute(&out, m.page(root)); err != nil {
 		return nil, fmt.Errorf("matrix.html could not be made: %w", err)
 	}
 	return out.Bytes(), nil
@@ -151,9 +155,10 @@ func glyph(v report.Verdict) string {
 	return "∅"
 }
 
-func (m *Matrix) page() page {
+func (m *Matrix) page(root string) page {
+	var packer ladder.Packer
 	p := page{
-		CSS: template.CSS(pageCSS), JS: template.JS(pageJS),
+		CSS: template.CSS(pageCSS + ladder.CSS()), JS: template.JS(pageJS),
 		Title: "halfopen: " + plural(len(m.Kernels), "kernel", "kernels"), NotKept: m.notKept(), Columns: 1 + len(m.Kernels),
 		Data: pageData{Kernels: []dataKernel{}, Claims: []dataClaim{}, Meanings: map[string]string{}},
 	}
@@ -182,7 +187,7 @@ func (m *Matrix) page() page {
 		}
 		of := &p.Stories[len(p.Stories)-1]
 		of.Claims = append(of.Claims, m.pageRow(i, rows))
-		p.Data.Claims = append(p.Data.Claims, m.dataClaim(rows))
+		p.Data.Claims = append(p.Data.Claims, m.dataClaim(rows, root, &packer))
 	}
 	return p
 }
@@ -246,7 +251,7 @@ func labelOf(k Kernel, id string, lines []pageLine) string {
 	return label
 }
 
-func (m *Matrix) dataClaim(rows claimRows) dataClaim {
+func (m *Matrix) dataClaim(rows claimRows, root string, packer *ladder.Packer) dataClaim {
 	c := dataClaim{
 		ID: rows.claim.ID, Text: rows.claim.Text, Level: rows.claim.Level, Sources: rows.claim.Sources,
 		Feature: rows.claim.Feature, Since: rows.claim.Since, Cells: map[int][]*dataFamily{},
@@ -267,6 +272,12 @@ func (m *Matrix) dataClaim(rows claimRows) dataClaim {
 				}
 				if spec.Pcapng != "" {
 					s.Pcapng = path.Join(k.Folder, spec.Pcapng)
+					// A capture that cannot be read still has the lines that its spec kept of it.
+					if diagram, err := ladder.Read(filepath.Join(root, k.Folder, filepath.Base(spec.Pcapng))); err == nil {
+						if packed, err := packer.Pack([]string{diagram.Inline()}); err == nil {
+							s.Ladder, s.Packets = packed, nil
+						}
+					}
 				}
 				for _, o := range spec.Observations {
 					s.Observations = append(s.Observations, dataObservation{

@@ -99,7 +99,8 @@
       if (s.reason) section.append(make("pre", "why-not " + s.verdict, s.reason));
       if (s.state) section.append(make("p", "sources", s.state));
       if (s.seen.length) section.append(seen(s, before?.specs.find((o) => o.case === s.case), left));
-      if (s.packets?.length) section.append(ladder(s.packets));
+      if (s.ladder) section.append(drawing(s.ladder));
+      else if (s.packets?.length) section.append(ladder(s.packets));
       const files = make("p", "files");
       if (s.pcapng) {
         const link = make("a", "", s.pcapng);
@@ -126,6 +127,16 @@
     if (has) head.append(make("th", "", left));
     head.append(make("th", "meaning", ""));
     return make("div", "wide", make("table", "seen", make("thead", "", head), rows));
+  }
+
+  // drawing unpacks a ladder: base64 of gzip of a JSON array of SVG elements, whose texts package ladder has escaped.
+  function drawing(packed) {
+    const place = make("div", "drawing");
+    const bytes = Uint8Array.from(atob(packed), (c) => c.charCodeAt(0));
+    const plain = new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+    plain.then((text) => { place.innerHTML = JSON.parse(text)[0]; },
+      () => { place.textContent = "This browser cannot unpack the diagram; the capture has the same."; });
+    return place;
   }
 
   function ladder(lines) {

@@ -38,8 +38,11 @@ type DetectionRow struct {
 
 // DetectionCell is what a mechanism made of a fault. Neither part is there where the run has none.
 type DetectionCell struct {
-	After string // "1.63 s", "never", or the verdict where it is no pass
-	Told  string // what told it, "ETIMEDOUT"; of "never": how long it was watched, or that it closes without having noticed
+	Noticed  bool    // the fault was; else the times are of the survivor's own end or of the watch
+	Closes   bool    // not noticed, but the survivor closes by itself
+	From, To float64 // seconds, the range of After or of what Told says; 0 where there is none
+	After    string  // "1.63 s", "never", or the verdict where it is no pass
+	Told     string  // what told it, "ETIMEDOUT"; of "never": how long it was watched, or that it closes without having noticed
 }
 
 // ErrNoDetection is Detection's for a run that measured none.
@@ -104,14 +107,24 @@ func cellOf(fault string, results []Result) DetectionCell {
 		values := observed(fault, name, results)
 		return spoken(Seconds, values), len(values) == len(results)
 	}
+	cell := func(name string) (c DetectionCell) {
+		c.From, c.To = span(observed(fault, name, results))
+		return c
+	}
 	if after, is := whole("detected_after"); is {
-		return DetectionCell{After: after, Told: spoken(Name, observed(fault, "told", results))}
+		c := cell("detected_after")
+		c.Noticed, c.After, c.Told = true, after, spoken(Name, observed(fault, "told", results))
+		return c
 	}
 	if after, is := whole("released_after"); is {
-		return DetectionCell{After: "never", Told: "closes after " + after}
+		c := cell("released_after")
+		c.Closes, c.After, c.Told = true, "never", "closes after "+after
+		return c
 	}
 	if silent, is := whole("undetected_for"); is {
-		return DetectionCell{After: "never", Told: "watched " + silent}
+		c := cell("undetected_for")
+		c.After, c.Told = "never", "watched "+silent
+		return c
 	}
 	var verdicts []Verdict
 	for _, result := range results {
@@ -121,6 +134,16 @@ func cellOf(fault string, results []Result) DetectionCell {
 		return DetectionCell{After: string(verdict)}
 	}
 	return DetectionCell{After: "-"}
+}
+
+// span is the least and the greatest of some numbers.
+func span(values []any) (low, high float64) {
+	for i, value := range values {
+		if v, is := value.(float64); is {
+			low, high = bounds(i, low, high, v)
+		}
+	}
+	return low, high
 }
 
 // Text lays the table out for a terminal: each row in two lines, the time and what told it.

@@ -62,10 +62,10 @@ func TestTheTableOfDetectionHasWhatTheRunMeasured(t *testing.T) {
 	}
 	g.Expect(table.Rows).To(HaveLen(4))
 	g.Expect(table.Rows[0].Mechanism).To(Equal("TCP keepalive: 7200 s + 9 x 75 s"))
-	g.Expect(cell(0, report.HostOff)).To(Equal(report.DetectionCell{After: "7943 to 7944 s", Told: "ETIMEDOUT"}), "both families are one cell")
-	g.Expect(cell(0, report.ProcessFrozen)).To(Equal(report.DetectionCell{After: "never", Told: "watched 12037 s"}))
+	g.Expect(cell(0, report.HostOff)).To(Equal(report.DetectionCell{Noticed: true, From: 7943, To: 7944, After: "7943 to 7944 s", Told: "ETIMEDOUT"}), "both families are one cell")
+	g.Expect(cell(0, report.ProcessFrozen)).To(Equal(report.DetectionCell{From: 12037, To: 12037, After: "never", Told: "watched 12037 s"}))
 	g.Expect(cell(0, report.CableOut)).To(Equal(report.DetectionCell{After: "-"}), "not run")
-	g.Expect(cell(1, report.HostOff)).To(Equal(report.DetectionCell{After: "never", Told: "closes after 120 s"}), "a timeout that does not notice")
+	g.Expect(cell(1, report.HostOff)).To(Equal(report.DetectionCell{Closes: true, From: 120, To: 120, After: "never", Told: "closes after 120 s"}), "a timeout that does not notice")
 	g.Expect(cell(2, report.HostOff)).To(Equal(report.DetectionCell{After: "fail"}), "one family's number does not hide the other's failure")
 	g.Expect(table.Rows[3].Mechanism).To(Equal("application/detection-nginx-keepalive-timeout"), "a row that measured nothing")
 	g.Expect(cell(3, report.HostOff)).To(Equal(report.DetectionCell{After: "unsupported"}))

@@ -86,7 +86,7 @@ retransmission        1      -        -             1             1
 all                   2      1        1             1             1
 
 slowest  retransmission/abort-retries2-5 IPv4 13.5 s, host-crash/reboot-rst IPv6 3.25 s, host-crash/reboot-rst IPv4 1.92 s
-results  out/results.json, junit.xml, 3 captures
+results  out/report.html, results.json, junit.xml, 3 captures
 the run is incomplete: 2 pass, 1 fail, 1 broken, 1 unsupported in 14.1 s, 1 not decided
 `
 

@@ -45,8 +45,8 @@ func (p *Printer) summary(closing Closing) []string {
 		for _, result := range p.results {
 			captures += len(result.Pcapng)
 		}
-		lines = append(lines, fmt.Sprintf("results  %s, junit.xml, %s",
-			filepath.Join(closing.Folder, "results.json"), plural(captures, "capture", "captures")))
+		lines = append(lines, fmt.Sprintf("results  %s, results.json, junit.xml, %s",
+			filepath.Join(closing.Folder, "report.html"), plural(captures, "capture", "captures")))
 	}
 	return append(lines, p.outcome(closing, undecided))
 }

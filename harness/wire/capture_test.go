@@ -380,6 +380,20 @@ func TestPcapngTellsTheStory(t *testing.T) {
 		HaveSuffix("s  the end"),
 	))
 
+	recording, err := wire.ReadPcapng(bytes.NewReader(file.Bytes()))
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(recording.Comment).To(Equal("a lost segment is sent again"))
+	g.Expect(recording.Hosts).To(Equal([]string{"client", "server", "bystander"}))
+	g.Expect(recording.Routers).To(BeEmpty())
+	g.Expect(story(recording.Segments)).To(Equal(story(conversation.Segments())))
+	for i, s := range conversation.Segments() {
+		read := recording.Segments[i]
+		g.Expect([]any{read.Number, read.RelSeq, read.RelAck, read.Len, read.Window, read.Copy, read.DeliveredTo}).To(
+			Equal([]any{s.Number, s.RelSeq, s.RelAck, s.Len, s.Window, s.Copy, s.DeliveredTo}), "segment %d", s.Number)
+	}
+	g.Expect(recording.Notes).To(HaveLen(3))
+	g.Expect(recording.Notes[0].Text).To(Equal("client: cable unplugged"))
+
 	if _, err := exec.LookPath("tshark"); err != nil {
 		t.Log("tshark is not installed: not read by it")
 		return
@@ -403,7 +417,20 @@ func TestPcapngOfAnEmptyCaptureKeepsItsNotes(t *testing.T) {
 	capture.Note(mono.Now(), "nothing crossed")
 	var file bytes.Buffer
 	g.Expect(capture.WritePcapng(&file, wire.Meta{Comment: "silence"})).To(Succeed())
+	recording, err := wire.ReadPcapng(bytes.NewReader(file.Bytes()))
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(recording.Comment).To(Equal("silence"))
+	g.Expect(recording.Notes).To(HaveLen(1))
+	g.Expect(recording.Hosts).To(BeEmpty())
 	reader, err := pcapgo.NewNgReader(&file, pcapgo.DefaultNgReaderOptions)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(reader.SectionInfo().Comment).To(MatchRegexp(`^silence\n.*nothing crossed$`))
+}
+
+func TestWhatIsNoCaptureIsRefused(t *testing.T) {
+	g := NewWithT(t)
+	for _, text := range []string{"", "x", "no capture at all", strings.Repeat("\x0a\x0d\x0d\x0a", 8)} {
+		_, err := wire.ReadPcapng(strings.NewReader(text))
+		g.Expect(err).To(MatchError(wire.ErrNotRecording), "%q", text)
+	}
 }

@@ -68,10 +68,12 @@ type Datagram struct {
 	Delivered bool
 }
 
+func (f Frame) isUDP() bool { return f.Kind == "IPv4 UDP" || f.Kind == "IPv6 UDP" }
+
 // Datagram understands the frame as a UDP datagram; ok is false for any other and for a leaving copy. It is
 // decoded when it is asked for: the claims about TCP have none.
 func (f Frame) Datagram() (d Datagram, ok bool) {
-	if f.Direction != Entering || f.Kind != "IPv4 UDP" && f.Kind != "IPv6 UDP" {
+	if f.Direction != Entering || !f.isUDP() {
 		return Datagram{}, false
 	}
 	packet := gopacket.NewPacket(f.Data, layers.LayerTypeEthernet, gopacket.DecodeOptions{Lazy: true, NoCopy: true})

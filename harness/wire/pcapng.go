@@ -15,6 +15,12 @@ import (
 // gopacket writes a longer one as a broken block.
 const longestComment = 60000
 
+// noHost names the interface of a file without frames; routerDescription describes a router's.
+const (
+	noHost            = "none"
+	routerDescription = "a router's ports"
+)
+
 // Meta is what a pcapng file says of itself.
 type Meta struct {
 	Comment     string // the section header's: the text of the claim
@@ -47,6 +53,9 @@ func (c *Capture) WritePcapng(w io.Writer, meta Meta) error {
 			frame.Port = Switch
 			forged = true
 		}
+		if frame.isUDP() && frame.Direction == Entering && !frame.Delivered {
+			fates[frame.Number] = notDelivered
+		}
 		sent = append(sent, frame)
 	}
 	c.mu.Unlock()
@@ -70,12 +79,15 @@ func (c *Capture) writePcapng(w io.Writer, meta Meta, names []string, frames []F
 		section.Comment = shorten(section.Comment + "\n" + text)
 	}
 	if len(names) == 0 {
-		names = []string{"none"} // a section needs an interface
+		names = []string{noHost} // a section needs an interface
 	}
 	interfaces := map[string]int{}
 	var out *pcapgo.NgWriter
 	for i, name := range names {
 		port := pcapgo.NgInterface{Name: name, LinkType: layers.LinkTypeEthernet, TimestampResolution: 9}
+		if c.isRouter(name) {
+			port.Description = routerDescription
+		}
 		var err error
 		if i == 0 {
 			out, err = pcapgo.NewNgWriterInterface(w, port, pcapgo.NgWriterOptions{SectionInfo: section})

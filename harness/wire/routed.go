@@ -14,6 +14,12 @@ func (c *Capture) AddRouterPort(name string, ifindex int) {
 	c.routers[name] = true
 }
 
+func (c *Capture) isRouter(name string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.routers[name]
+}
+
 // addRouted keeps a segment that a router sent. The one that it sends on is the segment that came
 // to it, which it has not been counted delivered for; every other one is the router's own, in the name
 // of the host it seems to come from: a RST by which it rejects.
@@ -42,6 +48,9 @@ func (c *Capture) addRouted(at time.Duration, port string, data []byte, length i
 	c.entered[d.identity] = here
 }
 
+// notDelivered is the fate of what no router has to answer for.
+const notDelivered = "not delivered: did not leave the switch towards its host"
+
 // fate is what a packet comment says of a segment, nothing if it reached its host as it was sent.
 func (s *Segment) fate() string {
 	switch {
@@ -52,6 +61,6 @@ func (s *Segment) fate() string {
 	case s.Router != "" && !s.OutSrc.IsValid():
 		return fmt.Sprintf("not delivered: the %s did not send it on", s.Router)
 	default:
-		return "not delivered: did not leave the switch towards its host"
+		return notDelivered
 	}
 }

@@ -9,11 +9,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/halfopen/halfopen/harness/page"
 	"github.com/halfopen/halfopen/harness/report"
 )
 
 // summaries are the files a run leaves beside its packets.
-var summaries = []string{report.ResultsFile, report.SpecsFile, "junit.xml", "summary.md"}
+var summaries = []string{report.ResultsFile, report.SpecsFile, "junit.xml", "summary.md", page.File}
 
 // occupy makes a folder ready for one run: nobody else writes to it until release is called, and
 // what an earlier run left there is gone. Nothing else in it is touched.

@@ -34,6 +34,7 @@ type commands struct {
 	Claims    claimsCommand    `cmd:"" help:"What there is to prove, and what of RFC 9293 it covers."`
 	Explain   explainCommand   `cmd:"" help:"Tell all that is known of a claim: sources, staging, sabotages, releases, other kernels."`
 	Detection detectionCommand `cmd:"" help:"Print how long each mechanism took to notice each fault, from the results of a run."`
+	Show      showCommand      `cmd:"" help:"Draw what a run captured of a claim: packets, faults, system calls and states, in the terminal or as SVG."`
 	Predict   predictCommand   `cmd:"" help:"Predict how long each fault stays unnoticed with this system's settings, and prove it."`
 	Baseline  baselineCommand  `cmd:"" help:"Keep what a run observed, for other kernels to be compared with."`
 	Compare   compareCommand   `cmd:"" help:"Tell what an application will notice of another kernel: the check after an upgrade."`

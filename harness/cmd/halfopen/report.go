@@ -182,7 +182,7 @@ func writeMatrix(out string, catalogue *claim.Catalogue, columns []matrix.Column
 	if err != nil {
 		return m, err
 	}
-	page, err := m.HTML()
+	page, err := m.HTML(out)
 	if err != nil {
 		return m, err
 	}

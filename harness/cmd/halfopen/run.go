@@ -12,6 +12,7 @@ import (
 
 	"github.com/halfopen/halfopen/harness/buildinfo"
 	"github.com/halfopen/halfopen/harness/claim"
+	"github.com/halfopen/halfopen/harness/page"
 	"github.com/halfopen/halfopen/harness/report"
 	"github.com/halfopen/halfopen/harness/runner"
 	"github.com/halfopen/halfopen/harness/sandbox"
@@ -191,6 +192,7 @@ func planned(catalogue *claim.Catalogue, plan []runner.Job) []report.Planned {
 	return all
 }
 
+// write leaves a run's results in the folder.
 func write(folder string, catalogue *claim.Catalogue, specs []report.SpecResult, run report.Run) error {
 	run.Halfopen = buildinfo.Version()
 	results, err := run.JSON()
@@ -205,9 +207,14 @@ func write(folder string, catalogue *claim.Catalogue, specs []report.SpecResult,
 	if err != nil {
 		return err
 	}
+	html, err := page.HTML(page.Input{Run: run, Catalogue: catalogue, Specs: specs, Folder: folder, Kernel: run.Kernel.Name})
+	if err != nil {
+		return err
+	}
 	return errors.Join(
 		report.WriteFile(filepath.Join(folder, report.ResultsFile), results),
 		report.WriteFile(filepath.Join(folder, report.SpecsFile), encoded),
+		report.WriteFile(filepath.Join(folder, page.File), html),
 		report.WriteFile(filepath.Join(folder, "junit.xml"), junit),
 		report.WriteFile(filepath.Join(folder, "summary.md"), report.Markdown(run, catalogue, specs)),
 	)

@@ -1,0 +1,102 @@
+package ladder
+
+import (
+	"fmt"
+	"strings"
+)
+
+// How a run is folded: an exchange of up to longestPattern rows that is repeated so often that more
+// than fewestFolded rows can be left out, with these many of its beginning and its end kept.
+// Retransmissions and probes are what a diagram is mostly read for, so that more of them are kept.
+const (
+	longestPattern = 4
+	fewestFolded   = 3
+	keptFirst      = 2
+	keptLast       = 1
+	keptRetries    = 9 // of either end
+)
+
+// fold replaces the middle of every long run by a Fold.
+func fold(rows []Row, lanes []Lane) []Row {
+	signs := make([]string, len(rows))
+	for i, row := range rows {
+		signs[i] = sign(row)
+	}
+	var out []Row
+	for i := 0; i < len(rows); {
+		period, repeats := pattern(signs[i:])
+		first, last := keptFirst, keptLast
+		if period > 0 && slow(rows[i:i+period]) {
+			first, last = keptRetries, keptRetries
+		}
+		left := (repeats - first - last) * period
+		if period == 0 || left < fewestFolded {
+			out = append(out, rows[i])
+			i++
+			continue
+		}
+		from := i + first*period
+		to := from + left
+		out = append(out, rows[i:from]...)
+		out = append(out, Row{At: rows[from].At, Fold: &Fold{
+			Count: left, Length: rows[to-1].At - rows[from].At,
+			Text: fmt.Sprintf("%d more: %s", left, describe(rows[from:from+period], lanes)),
+		}})
+		out = append(out, rows[to:to+last*period]...)
+		i = to + last*period
+	}
+	return out
+}
+
+// sign is equal for rows that are steps of the same exchange; empty for what is never folded.
+func sign(row Row) string {
+	switch {
+	case row.Arrow != nil:
+		a := row.Arrow
+		return fmt.Sprint(a.From, a.To, a.Look, a.Again, a.Lost, a.At, a.Pair)
+	case row.Note != nil && row.Note.Sort == SortCall:
+		call, _, _ := strings.Cut(row.Note.Text, " ")
+		return fmt.Sprint(row.Note.Lane, call)
+	}
+	return ""
+}
+
+// pattern is the shortest pattern that the beginning repeats most rows with: its length, 0 if there
+// is none, and how often it comes.
+func pattern(signs []string) (period, repeats int) {
+	for length := 1; length <= longestPattern; length++ {
+		n := 0
+		for n < len(signs) && signs[n] != "" && (n < length || signs[n] == signs[n-length]) {
+			n++
+		}
+		if times := n / length; times > 1 && times*length > period*repeats {
+			period, repeats = length, times
+		}
+	}
+	return period, repeats
+}
+
+// slow tells whether an exchange is one of retransmissions or probes.
+func slow(rows []Row) bool {
+	for _, row := range rows {
+		if a := row.Arrow; a != nil && (a.Again || a.Look == LookProbe || a.Lost) {
+			return true
+		}
+	}
+	return false
+}
+
+func describe(rows []Row, lanes []Lane) string {
+	var steps []string
+	for _, row := range rows {
+		switch {
+		case row.Arrow != nil:
+			name := strings.TrimRight(row.Arrow.Name, " 0123456789")
+			steps = append(steps, fmt.Sprintf("%s %s → %s", name, lanes[row.Arrow.From].Name, lanes[row.Arrow.To].Name))
+		case row.Note != nil:
+			call, _, _ := strings.Cut(row.Note.Text, " ")
+			steps = append(steps, call)
+		}
+	}
+	return strings.Join(steps, ", ")
+}
