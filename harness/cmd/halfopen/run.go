@@ -198,13 +198,13 @@ func write(folder, kernel string, catalogue *claim.Catalogue, specs []report.Spe
 	if err != nil {
 		return err
 	}
-	html, err := page.HTML(page.Input{Run: run, Catalogue: catalogue, Specs: specs, Folder: folder, Kernel: kernel})
-	if err != nil {
-		return err
+	html, unpaged := page.HTML(page.Input{Run: run, Catalogue: catalogue, Specs: specs, Folder: folder, Kernel: kernel})
+	if unpaged == nil {
+		unpaged = report.WriteFile(filepath.Join(folder, page.File), html)
 	}
 	return errors.Join(
 		report.WriteFile(filepath.Join(folder, "results.json"), results),
-		report.WriteFile(filepath.Join(folder, page.File), html),
+		unpaged,
 		report.WriteFile(filepath.Join(folder, "junit.xml"), junit),
 		report.WriteFile(filepath.Join(folder, "summary.md"), report.Markdown(run, catalogue, specs)),
 	)
