@@ -18,6 +18,8 @@
 //     network by themselves.
 //   - conversation: all segments between two address:port pairs; it holds several connections
 //     where a host opened the same pair again.
+//   - recording: a pcapng file of a capture, read back. It tells the same story, but for what only the
+//     leaving copies know: when a segment was delivered.
 //   - note: something that happened beside the wire (a fault, a write, what a read returned).
 //
 // Times are CLOCK_MONOTONIC (package mono). Sequence numbers are given as they crossed, and

@@ -207,14 +207,14 @@ func write(folder string, catalogue *claim.Catalogue, specs []report.SpecResult,
 	if err != nil {
 		return err
 	}
-	html, err := page.HTML(page.Input{Run: run, Catalogue: catalogue, Specs: specs, Folder: folder, Kernel: run.Kernel.Name})
-	if err != nil {
-		return err
+	html, unpaged := page.HTML(page.Input{Run: run, Catalogue: catalogue, Specs: specs, Folder: folder, Kernel: run.Kernel.Name})
+	if unpaged == nil {
+		unpaged = report.WriteFile(filepath.Join(folder, page.File), html)
 	}
 	return errors.Join(
 		report.WriteFile(filepath.Join(folder, report.ResultsFile), results),
 		report.WriteFile(filepath.Join(folder, report.SpecsFile), encoded),
-		report.WriteFile(filepath.Join(folder, page.File), html),
+		unpaged,
 		report.WriteFile(filepath.Join(folder, "junit.xml"), junit),
 		report.WriteFile(filepath.Join(folder, "summary.md"), report.Markdown(run, catalogue, specs)),
 	)
