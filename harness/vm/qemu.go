@@ -59,8 +59,10 @@ const date = "2026-01-01T00:00:00"
 // processor is the guest's. It has no cmpxchg16b, over which the emulator makes guests crash early (9
 // of 40 boots of a 6.12 kernel on QEMU 7.2, none of 40 without). It has ARAT: without it the kernel
 // does not trust the local APIC's timer to run while it idles, and keeps a periodic tick of 250
-// wake-ups a second.
-const processor = "qemu64,-cx16,+arat"
+// wake-ups a second. It has RDRAND, which the emulator answers from the seed: a kernel that has no random
+// numbers at its start makes some of its timer's jitter for the first program that asks (getrandom(2), the Go
+// runtime's start; try_to_generate_entropy), a second of the guest's clock and half of its boot.
+const processor = "qemu64,-cx16,+arat,+rdrand"
 
 // accelerator is what runs the guest's instructions.
 type accelerator string
@@ -141,7 +143,7 @@ func (c Config) arguments(seed uint64, by accelerator) ([]string, error) {
 // needless are the kernel's initcalls that nothing here needs, with what they cost of a 6.12 kernel's
 // boot on the virtual clock. A kernel that has no such function says so and goes on.
 var needless = []string{
-	"jent_mod_init",                // 292 ms: the self-test of a source of randomness; PID 1 seeds the kernel
+	"jent_mod_init",                // 292 ms: the self-test of a source of randomness that RDRAND makes needless
 	"init_kprobe_trace",            // 147 ms
 	"load_system_certificate_list", // 58 ms
 	"ext4_init_fs",                 // 27 ms
@@ -155,7 +157,7 @@ func (c Config) commandLine() string {
 		// A restart, however it comes about, is the guest's way to end: by a triple fault, which
 		// every machine type has.
 		"panic=-1", "reboot=t",
-		"nokaslr", "mitigations=off", "random.trust_cpu=off", "random.trust_bootloader=off",
+		"nokaslr", "mitigations=off", "random.trust_cpu=on", "random.trust_bootloader=off",
 		"nowatchdog", "tsc=reliable", "clocksource=tsc",
 		"cryptomgr.notests", "audit=0", "lsm=", "init_on_alloc=0", "hardened_usercopy=off", "randomize_kstack_offset=off", "rodata=off",
 		// REP_GOOD: the emulator takes an unrolled copy faster than one with a rep prefix.

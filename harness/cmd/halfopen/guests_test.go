@@ -2,12 +2,15 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 
 	. "github.com/onsi/gomega"
@@ -72,6 +75,36 @@ func TestClaimsHoldUnscaledInGuestsOfTheOldestAndTheNewestKernel(t *testing.T) {
 			g.Expect(result.Verdict).To(Equal(report.Pass), result.ID)
 		}
 	}
+}
+
+// What is left by two runs on the same kernel with the same seed must be the same to the byte, however
+// busy the machine is: here with each other.
+func TestTwoRunsInGuestsLeaveTheSameBytes(t *testing.T) {
+	g := NewWithT(t)
+	bootable(t, newest)
+	halfopen := command(t)
+	var runs [2]map[string][]byte
+	var errs [2]error
+	var both sync.WaitGroup
+	for i := range runs {
+		both.Go(func() {
+			out := filepath.Join(t.TempDir(), "out")
+			args := slices.Concat([]string{"run", "--kernel", newest, "--seed", "7", "--out", out}, inGuests)
+			var output []byte
+			if output, errs[i] = exec.Command(halfopen, args...).CombinedOutput(); errs[i] != nil {
+				errs[i] = fmt.Errorf("%w: %s", errs[i], output)
+				return
+			}
+			runs[i] = contents(t, out)
+		})
+	}
+	both.Wait()
+	g.Expect(errors.Join(errs[:]...)).NotTo(HaveOccurred())
+	g.Expect(runs[0]).To(HaveKey("results.json"))
+	for name, content := range runs[0] {
+		g.Expect(bytes.Equal(runs[1][name], content)).To(BeTrue(), name)
+	}
+	g.Expect(runs[1]).To(HaveLen(len(runs[0])))
 }
 
 // BenchmarkAgreement prints how many runs of the same two guests left the same bytes as the first.
