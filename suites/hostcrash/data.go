@@ -158,12 +158,11 @@ var _ = Story("host-crash", func() {
 			broken, survivor := Connect(ctx, client, server).Split(ClientBreaks)
 			flight := writeToDeadHost(ctx, broken, survivor)
 
-			gone := survivor.ReachesBy(ctx, socket.Gone, mono.Now()+flight.patience())
-			Expect(gone - flight.written).To(FallIn(flight.model.AbortAfterWrite()))
+			aborted := survivor.GoneIn(ctx, flight.written, flight.model.AbortAfterWrite())
 			// The process lives, no signal has reached it, and the error still lies where only a call finds it.
 			errno := unix.Errno(survivor.Option(ctx, unix.SOL_SOCKET, unix.SO_ERROR))
 			Expect(errno).To(Equal(unix.ETIMEDOUT))
-			Observe("aborted_after", gone-flight.written)
+			Observe("aborted_after", aborted)
 			Observe("errno", unix.ErrnoName(errno))
 		})
 })

@@ -8,7 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/halfopen/halfopen/harness/lab"
-	"github.com/halfopen/halfopen/harness/mono"
 	"github.com/halfopen/halfopen/harness/socket"
 	. "github.com/halfopen/halfopen/harness/stage"
 	"github.com/halfopen/halfopen/harness/wire"
@@ -20,13 +19,11 @@ import (
 func loseTheEnd(ctx SpecContext, router *Router, conn *Connection) (died, gone time.Duration) {
 	GinkgoHelper()
 	client, model := conn.Client, conn.Client.Orphan()
-	patience := model.Gone().Ceiling + Soon
 	died = client.Process.Kill().At
 	first := client.SeesByTimeout(ctx, client.Retransmission(), 1)
 	Expect(client.Snapshot().Orphaned()).To(BeTrue(), "no process holds it, its kernel does")
-	gone = client.ReachesBy(ctx, socket.Gone, mono.Now()+patience)
+	gone = first.At + client.GoneIn(ctx, first.At, model.GoneBetween())
 
-	Expect(gone - first.At).To(FallIn(model.GoneBetween()))
 	Expect(client.Wire(ctx).Since(died)).To(ShowOnly(Either(FIN(), Retransmission()).From(client).DroppedBy(router)))
 	return died, gone
 }
