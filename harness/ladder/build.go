@@ -58,13 +58,12 @@ func start(r *wire.Recording) time.Duration {
 }
 
 type builder struct {
-	recording  *wire.Recording
-	start      time.Duration
-	lanes      []Lane
-	pairs      map[[2]netip.AddrPort]int // conversations, by both orders of their ends
-	named      []string
-	rows       []Row
-	connection map[int]int // by row: the connection of a segment
+	recording *wire.Recording
+	start     time.Duration
+	lanes     []Lane
+	pairs     map[[2]netip.AddrPort]int // conversations, by both orders of their ends
+	named     []string
+	rows      []Row
 }
 
 // findLanes makes a lane for each host that does anything, and puts routers in the middle.

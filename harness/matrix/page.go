@@ -131,7 +131,7 @@ type dataObservation struct {
 // HTML renders matrix.html: one file that holds all it needs. root is the folder with the kernels'
 // folders, whose captures it draws; what cannot be drawn from there is shown as text.
 func (m *Matrix) HTML(root string) ([]byte, error) {
-	parsed, err := template.New("page").Funcs(template.FuncMap{"glyph": glyph, "join": strings.Join}).Parse(pageTemplate)
+	parsed, err := template.New("page").Funcs(template.FuncMap{"glyph": report.Verdict.Glyph, "join": strings.Join}).Parse(pageTemplate)
 	if err != nil {
 		return nil, fmt.Errorf("matrix.html could not be made: %w", err)
 	}
@@ -140,19 +140,6 @@ func (m *Matrix) HTML(root string) ([]byte, error) {
 		return nil, fmt.Errorf("matrix.html could not be made: %w", err)
 	}
 	return out.Bytes(), nil
-}
-
-// glyph is a verdict's shape, so that it is told by more than its colour.
-func glyph(v report.Verdict) string {
-	switch v {
-	case report.Pass:
-		return "✓"
-	case report.Fail:
-		return "✗"
-	case report.Broken:
-		return "!"
-	}
-	return "∅"
 }
 
 func (m *Matrix) page(root string) page {

@@ -101,7 +101,7 @@ func HTML(in Input) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	parsed, err := template.New("page").Funcs(template.FuncMap{"glyph": glyph, "join": strings.Join}).Parse(pageTemplate)
+	parsed, err := template.New("page").Funcs(template.FuncMap{"glyph": report.Verdict.Glyph, "join": strings.Join}).Parse(pageTemplate)
 	if err != nil {
 		return nil, fmt.Errorf("%s could not be made: %w", File, err)
 	}
@@ -110,19 +110,6 @@ func HTML(in Input) ([]byte, error) {
 		return nil, fmt.Errorf("%s could not be made: %w", File, err)
 	}
 	return out.Bytes(), nil
-}
-
-// glyph is a verdict's shape, so that it is told by more than its colour.
-func glyph(v report.Verdict) string {
-	switch v {
-	case report.Pass:
-		return "✓"
-	case report.Fail:
-		return "✗"
-	case report.Broken:
-		return "!"
-	}
-	return "∅"
 }
 
 func fill(in Input) (page, error) {

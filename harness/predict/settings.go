@@ -29,7 +29,7 @@ const (
 	mostRetries = 255 // a byte
 	mostSyn     = 127
 	mostProbes  = 255                   // of the sysctl; a socket's own are 127 at the most
-	mostSeconds = 2147483 * time.Second // INT_MAX jiffies at HZ 1000; a socket's own keepalive is 32767 s at the most
+	mostTime    = 2147483 * time.Second // INT_MAX jiffies at HZ 1000; a socket's own keepalive is 32767 s at the most
 	mostUser    = 1<<31*time.Millisecond - time.Millisecond
 	mostRTT     = 2 * time.Second // this suite's: what is longer is no path of TCP's timers
 )
@@ -54,12 +54,12 @@ func (s Settings) Check() error {
 		number("tcp_syn_retries", s.SynRetries, 1, mostSyn),
 		number("tcp_syn_linear_timeouts", s.SynLinear, 0, mostSyn),
 		number("tcp_early_retrans", s.EarlyRetrans, 0, 4),
-		duration("the keepalive time", s.KeepaliveTime, time.Second, mostSeconds),
-		duration("the keepalive interval", s.KeepaliveInterval, time.Second, mostSeconds),
+		duration("the keepalive time", s.KeepaliveTime, time.Second, mostTime),
+		duration("the keepalive interval", s.KeepaliveInterval, time.Second, mostTime),
 		number("the count of keepalive probes", s.KeepaliveProbes, 1, mostProbes),
 		duration("tcp_rto_max_ms", s.RTOMax, time.Second, timing.RTOMax),
 		duration("tcp_rto_min_us", s.RTOMin, time.Millisecond, s.RTOMax),
-		duration("tcp_fin_timeout", s.FinTimeout, time.Second, mostSeconds),
+		duration("tcp_fin_timeout", s.FinTimeout, time.Second, mostTime),
 		duration("TCP_USER_TIMEOUT", s.UserTimeout, 0, mostUser),
 		duration("the round trip time", s.RTT, 0, mostRTT),
 	} {

@@ -208,7 +208,7 @@ func (s *Socket) Close(ctx context.Context) error {
 }
 
 // StartClose is Close without waiting for its end, for a close(2) that SO_LINGER may block. The
-// process goes on serving its other sockets meanwhile; calls on this one wait for the end.
+// process goes on serving its other sockets meanwhile; calls pending on this one end with ErrClosed.
 func (s *Socket) StartClose() *Pending { return s.start(role.Request{Op: role.OpClose}) }
 
 func (s *Socket) do(ctx context.Context, r role.Request) error {

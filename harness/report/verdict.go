@@ -51,3 +51,16 @@ func ExitCode(results []Result) int {
 	}
 	return 0
 }
+
+// Glyph is the verdict's shape on a page, so that it is told by more than its colour.
+func (v Verdict) Glyph() string {
+	switch v {
+	case Pass:
+		return "✓"
+	case Fail:
+		return "✗"
+	case Broken:
+		return "!"
+	}
+	return "∅"
+}
