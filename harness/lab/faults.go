@@ -3,18 +3,17 @@ package lab
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
-	"os"
-
-	"github.com/vishvananda/netlink"
 )
 
 // PowerOff takes the host's power: from this moment nothing leaves it, no FIN and no RST, and its
 // processes, sockets and memory are gone. The switch and every other host keep their carrier.
 func (h *Host) PowerOff() error {
-	if h.ns == nil {
+	if h.stack == nil {
 		return fmt.Errorf("cannot power off %s: %w", h.name, errNamespaceGone)
+	}
+	if h.machine != nil {
+		return h.powerOffMachine()
 	}
 	// Taking the port down is quicker than removing it, and what comes after must not be seen.
 	if err := h.lab.rtnl.LinkSetDown(h.port); err != nil {
@@ -32,7 +31,7 @@ func (h *Host) PowerOff() error {
 // Reboot brings the host back after a PowerOff, or crashes it first where it still runs: the same
 // name, MAC, addresses and sysctls, and a stack that knows nothing of any connection.
 func (h *Host) Reboot() error {
-	if h.ns != nil {
+	if h.stack != nil {
 		if err := h.PowerOff(); err != nil {
 			return err
 		}
@@ -53,6 +52,9 @@ func (h *Host) Unplug() error {
 	if err := h.lab.rtnl.LinkSetDown(h.port); err != nil {
 		return fmt.Errorf("cannot unplug %s: %w", h.name, err)
 	}
+	if err := h.setMachineLink(false); err != nil {
+		return err
+	}
 	h.lab.Note("%s: cable unplugged", h.name)
 	return h.carrierNoticed()
 }
@@ -60,7 +62,7 @@ func (h *Host) Unplug() error {
 // carrierNoticed returns when both ends of the cable have acted on the carrier they have now.
 func (h *Host) carrierNoticed() error {
 	return errors.Join(
-		h.ns.do(func() error { return noticeCarrier(device) }),
+		h.stack.NoticeCarrier(),
 		h.lab.ns.do(func() error { return noticeCarrier(h.name) }),
 	)
 }
@@ -73,29 +75,30 @@ func (h *Host) Replug() error {
 	if err := h.lab.rtnl.LinkSetUp(h.port); err != nil {
 		return fmt.Errorf("cannot replug %s: %w", h.name, err)
 	}
+	if err := h.setMachineLink(true); err != nil {
+		return err
+	}
 	h.lab.Note("%s: cable replugged", h.name)
 	return h.carrierNoticed()
 }
 
 // LinkDown is `ip link set eth0 down` on the host: the kernel also drops the device's routes.
 func (h *Host) LinkDown() error {
-	if err := h.configure(h.setLinkDown); err != nil {
+	if err := h.tell(func(s Stack) error { return s.SetLink(false) }); err != nil {
 		return fmt.Errorf("cannot set %s of %s down: %w", device, h.name, err)
 	}
 	h.lab.Note("%s: link set down", h.name)
 	return h.carrierNoticed()
 }
 
-func (h *Host) setLinkDown() error { return h.rtnl.LinkSetDown(h.link) }
-
 // LinkUp is `ip link set eth0 up`. IPv4 addresses survive a LinkDown, IPv6 addresses do not
 // (net.ipv6.conf.*.keep_addr_on_down is 0): they are added again, as a network manager does.
 func (h *Host) LinkUp() error {
-	err := h.configure(func() error {
-		if err := h.rtnl.LinkSetUp(h.link); err != nil {
+	err := h.tell(func(s Stack) error {
+		if err := s.SetLink(true); err != nil {
 			return err
 		}
-		return h.addAddress(h.ipv6)
+		return s.AddAddress(h.ipv6)
 	})
 	if err != nil {
 		return fmt.Errorf("cannot set %s of %s up: %w", device, h.name, err)
@@ -121,8 +124,8 @@ func (h *Host) OtherAddress(family int) netip.Prefix {
 
 // AddOtherAddress adds an address, RemoveOtherAddress takes it away.
 func (h *Host) AddOtherAddress(prefix netip.Prefix) error {
-	if err := h.configure(func() error { return h.addAddress(prefix) }); err != nil {
-		return err
+	if err := h.tell(func(s Stack) error { return s.AddAddress(prefix) }); err != nil {
+		return fmt.Errorf("%s: %w", h.name, err)
 	}
 	h.lab.Note("%s: address %s added", h.name, prefix.Addr())
 	return nil
@@ -130,8 +133,7 @@ func (h *Host) AddOtherAddress(prefix netip.Prefix) error {
 
 // RemoveOtherAddress takes an address away from the host.
 func (h *Host) RemoveOtherAddress(prefix netip.Prefix) error {
-	err := h.configure(func() error { return h.rtnl.AddrDel(h.link, &netlink.Addr{IPNet: ipNet(prefix)}) })
-	if err != nil {
+	if err := h.tell(func(s Stack) error { return s.RemoveAddress(prefix) }); err != nil {
 		return fmt.Errorf("cannot remove %s from %s: %w", prefix, h.name, err)
 	}
 	h.lab.Note("%s: address %s removed", h.name, prefix.Addr())
@@ -143,21 +145,7 @@ func (h *Host) RemoveOtherAddress(prefix netip.Prefix) error {
 // bridge of that name without a port, which is added.
 func (h *Host) AddAddressTo(device string, family int) error {
 	address := h.Address(family)
-	err := h.configure(func() error {
-		if device != "lo" {
-			attrs := netlink.NewLinkAttrs()
-			attrs.Name, attrs.Flags = device, net.FlagUp
-			if err := h.rtnl.LinkAdd(&netlink.Bridge{LinkAttrs: attrs}); err != nil && !errors.Is(err, os.ErrExist) {
-				return err
-			}
-		}
-		link, err := h.rtnl.LinkByName(device)
-		if err != nil {
-			return err
-		}
-		return addAddress(h.ns, h.rtnl, link, netip.PrefixFrom(address, address.BitLen()))
-	})
-	if err != nil {
+	if err := h.tell(func(s Stack) error { return s.AddAddressTo(device, address) }); err != nil {
 		return fmt.Errorf("cannot add %s to %s of %s: %w", address, device, h.name, err)
 	}
 	h.lab.Note("%s: address %s added to %s", h.name, address, device)
@@ -167,17 +155,17 @@ func (h *Host) AddAddressTo(device string, family int) error {
 // ForgetNeighbours empties the host's ARP and neighbour-discovery tables, so that the next packet
 // asks again.
 func (h *Host) ForgetNeighbours() error {
-	if err := h.configure(func() error { return forgetNeighbours(h.rtnl, h.link) }); err != nil {
+	if err := h.tell(Stack.ForgetNeighbours); err != nil {
 		return fmt.Errorf("cannot empty the neighbour table of %s: %w", h.name, err)
 	}
 	h.lab.Note("%s: neighbours forgotten", h.name)
 	return nil
 }
 
-// configure runs a change of the host's network configuration, if the host is on.
-func (h *Host) configure(change func() error) error {
-	if h.rtnl == nil {
+// tell tells the host's stack something, if the host is on.
+func (h *Host) tell(what func(Stack) error) error {
+	if h.stack == nil {
 		return errNamespaceGone
 	}
-	return change()
+	return what(h.stack)
 }

@@ -48,27 +48,30 @@ func (t Traffic) String() string { return t.name }
 
 // Filter is a packet filter that was set and can be taken away again.
 type Filter struct {
-	ns     *namespace
-	family nftables.TableFamily
 	name   string
+	remove func() error
 	note   func()
 }
 
 // Remove takes the filter away; what it has swallowed stays lost.
 func (f *Filter) Remove() error {
-	err := f.ns.do(func() error {
-		nft, err := nftables.New()
-		if err != nil {
-			return err
-		}
-		nft.DelTable(&nftables.Table{Family: f.family, Name: f.name})
-		return nft.Flush()
-	})
-	if err != nil {
+	if err := f.remove(); err != nil {
 		return fmt.Errorf("cannot remove the filter %s: %w", f.name, err)
 	}
 	f.note()
 	return nil
+}
+
+// removeFilter takes away what setFilter or setRules installed.
+func removeFilter(ns *namespace, family nftables.TableFamily, name string) error {
+	return ns.do(func() error {
+		nft, err := nftables.New()
+		if err != nil {
+			return err
+		}
+		nft.DelTable(&nftables.Table{Family: family, Name: name})
+		return nft.Flush()
+	})
 }
 
 // setFilter installs one rule in a table and base chain of its own, so that removing the table

@@ -92,7 +92,7 @@ func (r *Router) Swallow(from *Host, traffic Traffic) (*Filter, error) {
 		return nil, fmt.Errorf("cannot make %s swallow %s: %w", r.name, traffic, err)
 	}
 	r.lab.Note("%s: swallows %s from %s", r.name, traffic, from.name)
-	return &Filter{ns: r.ns, family: nftables.TableFamilyINet, name: name, note: func() {
+	return &Filter{name: name, remove: func() error { return removeFilter(r.ns, nftables.TableFamilyINet, name) }, note: func() {
 		r.lab.Note("%s: no longer swallows %s from %s", r.name, traffic, from.name)
 	}}, nil
 }

@@ -5,11 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 
-	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"github.com/halfopen/halfopen/harness/kernel"
 	"github.com/halfopen/halfopen/harness/process"
@@ -27,15 +24,12 @@ type Host struct {
 	mac        net.HardwareAddr
 	ipv4, ipv6 netip.Prefix
 	settings   map[string]string // sysctls set by SetSysctl, kept across a reboot like /etc/sysctl.d
+	machine    Machine           // nil where the host is a namespace of this machine's kernel
 
 	// What a power-off takes away: nil while the host is off.
-	ns        *namespace
-	rtnl      *netlink.Handle
-	diag      *socket.Diag
-	link      netlink.Link // eth0, inside
-	port      netlink.Link // the switch's end of the cable
-	processes []*process.Process
-	programs  []*process.Program
+	stack Stack
+	port  netlink.Link // the switch's end of the cable
+	guest *cable       // the cable's other end, of a machine
 }
 
 // Name is the host's name and its port's.
@@ -53,53 +47,39 @@ func (h *Host) prefix(family int) netip.Prefix {
 	return h.ipv6
 }
 
-// boot gives the host a fresh stack: a new namespace with the profile's sysctls, a cable plugged
-// in, the same MAC and the same addresses. Nothing of a former stack is left in it.
+// boot gives the host a fresh stack with the profile's sysctls, a cable plugged in, the same MAC and the
+// same addresses. Nothing of a former stack is left in it.
 func (h *Host) boot() (err error) {
-	if h.ns, err = newNamespace(); err != nil {
-		return err
+	if h.machine != nil {
+		return h.bootMachine()
 	}
-	if err := h.ns.do(h.start); err != nil {
-		return err
-	}
-	return h.plugIn()
-}
-
-// start runs in the new namespace before it has a cable: sysctls of "default" scope reach only
-// devices that come later.
-func (h *Host) start() (err error) {
-	if err := h.lab.profile.Apply(); err != nil {
-		return err
-	}
-	for name, value := range h.settings {
-		if err := kernel.SetSysctl(name, value); err != nil {
-			return err
-		}
-	}
-	if h.rtnl, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
-		return fmt.Errorf("cannot open rtnetlink: %w", err)
-	}
-	lo, err := h.rtnl.LinkByName("lo")
+	stack, err := NewLocal(h.lab.profile, h.settings)
 	if err != nil {
-		return fmt.Errorf("cannot find lo: %w", err)
+		return err
 	}
-	if err := h.rtnl.LinkSetUp(lo); err != nil {
-		return fmt.Errorf("cannot bring up lo: %w", err)
+	h.stack = stack
+	cable := h.newCable(device)
+	cable.PeerHardwareAddr = h.mac
+	cable.PeerNamespace = netlink.NsFd(stack.ns.file.Fd())
+	if err := h.plugIn(cable); err != nil {
+		return err
 	}
-	h.diag, err = socket.Open()
-	return err
+	return h.configure()
 }
 
-// plugIn runs a new cable from the switch to the host and configures the device at its end.
-func (h *Host) plugIn() error {
+// newCable is a cable from the switch to a device.
+func (h *Host) newCable(to string) *netlink.Veth {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = h.name
 	attrs.MasterIndex = h.network.bridge.Attrs().Index
 	attrs.Flags = net.FlagUp
 	cable := netlink.NewVeth(attrs)
-	cable.PeerName = device
-	cable.PeerHardwareAddr = h.mac
-	cable.PeerNamespace = netlink.NsFd(h.ns.file.Fd())
+	cable.PeerName = to
+	return cable
+}
+
+// plugIn plugs a new cable into the switch.
+func (h *Host) plugIn(cable *netlink.Veth) error {
 	if err := h.lab.rtnl.LinkAdd(cable); err != nil {
 		return fmt.Errorf("cannot add the cable of %s: %w", h.name, err)
 	}
@@ -109,97 +89,152 @@ func (h *Host) plugIn() error {
 	}
 	h.port = port
 	h.lab.record.AddPort(h.name, port.Attrs().Index)
-	if h.link, err = h.rtnl.LinkByName(device); err != nil {
-		return fmt.Errorf("cannot find %s of %s: %w", device, h.name, err)
-	}
-	if err := h.ns.do(func() error { return disableTxChecksumOffload(device) }); err != nil {
-		return err
-	}
-	if err := h.rtnl.LinkSetUp(h.link); err != nil {
-		return fmt.Errorf("cannot bring up %s of %s: %w", device, h.name, err)
-	}
-	if err := h.carrierNoticed(); err != nil {
-		return err
-	}
-	prefixes := []netip.Prefix{h.ipv4, h.ipv6}
-	if _, err := os.Stat("/proc/sys/net/ipv6"); errors.Is(err, os.ErrNotExist) {
-		prefixes = prefixes[:1] // a kernel without IPv6 has claims over IPv4 to prove
-	}
-	for _, prefix := range prefixes {
-		if err := h.addAddress(prefix); err != nil {
-			return err
-		}
-		if h.network.routed {
-			if err := h.addDefaultRoute(h.network.gateway(prefix)); err != nil {
-				return err
-			}
-		}
-	}
 	return nil
 }
 
+// configure configures the device at the host's end of the cable.
+func (h *Host) configure() error {
+	addresses := []netip.Prefix{h.ipv4, h.ipv6}
+	var gateways []netip.Addr
+	if h.network.routed {
+		for _, prefix := range addresses {
+			gateways = append(gateways, h.network.gateway(prefix))
+		}
+	}
+	if err := h.stack.Configure(addresses, gateways); err != nil {
+		return fmt.Errorf("%s: %w", h.name, err)
+	}
+	return h.carrierNoticed()
+}
+
 // Up tells whether the host is on.
-func (h *Host) Up() bool { return h.ns != nil }
+func (h *Host) Up() bool { return h.stack != nil }
+
+// on is the stack of a host that is on.
+func (h *Host) on() (Stack, error) {
+	if h.stack == nil {
+		return nil, fmt.Errorf("%s: %w", h.name, errNamespaceGone)
+	}
+	return h.stack, nil
+}
+
+// local is the stack of a host that is on and of this machine's kernel.
+func (h *Host) local() (*Local, error) {
+	stack, err := h.on()
+	if err != nil {
+		return nil, err
+	}
+	local, ok := stack.(*Local)
+	if !ok {
+		return nil, fmt.Errorf("%s: %w", h.name, ErrElsewhere)
+	}
+	return local, nil
+}
+
+// ErrElsewhere is what can only be done on a host of this machine's kernel.
+var ErrElsewhere = errors.New("the host is another machine")
 
 // Do runs f on a thread in the host's namespace.
 func (h *Host) Do(f func() error) error {
-	if h.ns == nil {
-		return fmt.Errorf("%s: %w", h.name, errNamespaceGone)
+	local, err := h.local()
+	if err != nil {
+		return err
 	}
-	return h.ns.do(f)
+	return local.ns.do(f)
 }
 
 // StartProcess starts a process on the host; it holds no socket yet. It dies with the host.
 func (h *Host) StartProcess() (p *process.Process, err error) {
-	err = h.Do(func() error {
-		p, err = process.Start(process.Options{Name: h.name})
-		return err
-	})
+	stack, err := h.on()
 	if err != nil {
+		return nil, err
+	}
+	if p, err = stack.StartProcess(h.name); err != nil {
 		return nil, fmt.Errorf("cannot start a process on %s: %w", h.name, err)
 	}
-	h.processes = append(h.processes, p)
 	return p, nil
+}
+
+// Kernel is the host's kernel.
+func (h *Host) Kernel() (kernel.Info, error) {
+	stack, err := h.on()
+	if err != nil {
+		return kernel.Info{}, err
+	}
+	return stack.Kernel()
+}
+
+// Check holds a feature of kernel.Features against the host's kernel, as kernel.Check does.
+func (h *Host) Check(feature string) error {
+	stack, err := h.on()
+	if err != nil {
+		return err
+	}
+	return stack.Check(feature)
 }
 
 // Socket is what the host's kernel thinks of the connection with these ends; its state is
 // socket.Gone when the kernel has none.
 func (h *Host) Socket(local, remote netip.AddrPort) (socket.Snapshot, error) {
-	if h.diag == nil {
-		return socket.Snapshot{}, fmt.Errorf("%s: %w", h.name, errNamespaceGone)
+	stack, err := h.on()
+	if err != nil {
+		return socket.Snapshot{}, err
 	}
-	return h.diag.Get(local, remote)
+	return stack.Socket(local, remote)
 }
 
 // Sockets are all TCP sockets of the host.
-func (h *Host) Sockets() ([]socket.Snapshot, error) { return h.diag.List() }
+func (h *Host) Sockets() ([]socket.Snapshot, error) {
+	stack, err := h.on()
+	if err != nil {
+		return nil, err
+	}
+	return stack.Sockets()
+}
 
 // DestroySocket ends a connection with SOCK_DESTROY, as `ss -K` does.
 func (h *Host) DestroySocket(local, remote netip.AddrPort) error {
-	return h.diag.Destroy(local, remote)
+	stack, err := h.on()
+	if err != nil {
+		return err
+	}
+	return stack.DestroySocket(local, remote)
 }
 
 // Counters are the host's SNMP and netstat counters at this moment.
-func (h *Host) Counters() (counters socket.Counters, err error) {
-	err = h.Do(func() error {
-		counters, err = socket.ReadCounters()
-		return err
-	})
-	return counters, err
+func (h *Host) Counters() (socket.Counters, error) {
+	stack, err := h.on()
+	if err != nil {
+		return nil, err
+	}
+	return stack.Counters()
 }
 
 // Timeouts are the settings the host's kernel really has.
-func (h *Host) Timeouts() (timeouts kernel.Timeouts, err error) {
-	err = h.Do(func() error {
-		timeouts, err = kernel.ReadTimeouts()
-		return err
-	})
-	return timeouts, err
+func (h *Host) Timeouts() (kernel.Timeouts, error) {
+	stack, err := h.on()
+	if err != nil {
+		return kernel.Timeouts{}, err
+	}
+	return stack.Timeouts()
+}
+
+// SysctlInt is a sysctl of the host that is one whole number.
+func (h *Host) SysctlInt(name string) (int, error) {
+	stack, err := h.on()
+	if err != nil {
+		return 0, err
+	}
+	return stack.SysctlInt(name)
 }
 
 // SetSysctl sets a sysctl of the host, now and after every reboot.
 func (h *Host) SetSysctl(name, value string) error {
-	if err := h.Do(func() error { return kernel.SetSysctl(name, value) }); err != nil {
+	stack, err := h.on()
+	if err != nil {
+		return err
+	}
+	if err := stack.SetSysctl(name, value); err != nil {
 		return err
 	}
 	h.settings[name] = value
@@ -217,84 +252,34 @@ func (h *Host) FirewallRejecting(port uint16, answer Answer) (*Filter, error) {
 }
 
 func (h *Host) firewall(port uint16, answer *Answer) (*Filter, error) {
+	stack, err := h.on()
+	if err != nil {
+		return nil, err
+	}
 	h.lab.filters++
 	name := fmt.Sprintf("firewall-%d", h.lab.filters)
-	rule, verb := tcpOnly(), "drops"
-	if port != 0 {
-		rule = tcpDestinationPort(port)
-	}
-	if answer == nil {
-		rule = append(rule, drop())
-	} else {
-		reject := answer.expr
-		rule, verb = append(rule, &reject), "answers with "+answer.name
-	}
-	if h.ns == nil {
-		return nil, fmt.Errorf("%s: %w", h.name, errNamespaceGone)
-	}
-	if err := setFilter(h.ns, nftables.TableFamilyINet, name, nftables.ChainHookInput, rule...); err != nil {
+	if err := stack.Refuse(name, port, answer); err != nil {
 		return nil, fmt.Errorf("cannot set the firewall of %s: %w", h.name, err)
 	}
+	verb := "drops"
+	if answer != nil {
+		verb = "answers with " + answer.name
+	}
 	h.lab.Note("%s: firewall %s every TCP segment it gets", h.name, verb)
-	return &Filter{ns: h.ns, family: nftables.TableFamilyINet, name: name, note: func() {
+	return &Filter{name: name, remove: func() error { return stack.Accept(name) }, note: func() {
 		h.lab.Note("%s: firewall removed", h.name)
 	}}, nil
 }
 
-// shutDown takes everything the host has. Its end of the cable goes with the namespace.
+// shutDown takes everything the host has.
 func (h *Host) shutDown() error {
 	var errs []error
-	for _, p := range h.processes {
-		errs = append(errs, p.Stop())
+	if h.stack != nil {
+		errs = append(errs, h.stack.Close())
 	}
-	for _, p := range h.programs {
-		errs = append(errs, p.Stop())
+	if h.guest != nil {
+		errs = append(errs, h.guest.close())
 	}
-	if h.diag != nil {
-		// An orphan that waits for an acknowledgement holds its namespace until tcp_orphan_retries
-		// is through, a minute and more: end it now.
-		h.diag.DestroyAll()
-		errs = append(errs, h.diag.Close())
-	}
-	if h.rtnl != nil {
-		h.rtnl.Close()
-	}
-	errs = append(errs, h.ns.close())
-	h.ns, h.rtnl, h.diag, h.link, h.port, h.processes, h.programs = nil, nil, nil, nil, nil, nil, nil
+	h.stack, h.port, h.guest = nil, nil, nil
 	return errors.Join(errs...)
-}
-
-// addAddress returns when the address can be used.
-func (h *Host) addAddress(prefix netip.Prefix) error {
-	if err := addAddress(h.ns, h.rtnl, h.link, prefix); err != nil {
-		return fmt.Errorf("%s: %w", h.name, err)
-	}
-	return nil
-}
-
-// addAddress gives a device in a namespace an address and returns when it can be used.
-func addAddress(ns *namespace, rtnl *netlink.Handle, link netlink.Link, prefix netip.Prefix) error {
-	usable := func() error { return nil }
-	if prefix.Addr().Is6() {
-		routes, err := ns.watchRoutes()
-		if err != nil {
-			return fmt.Errorf("cannot add %s: %w", prefix, err)
-		}
-		defer routes.Close()
-		usable = func() error { return awaitLocalRoute(routes, prefix.Addr()) }
-	}
-	address := &netlink.Addr{IPNet: ipNet(prefix), Flags: unix.IFA_F_NODAD}
-	if err := rtnl.AddrAdd(link, address); errors.Is(err, os.ErrExist) {
-		return nil
-	} else if err != nil {
-		return fmt.Errorf("cannot add %s: %w", prefix, err)
-	}
-	if err := usable(); err != nil {
-		return fmt.Errorf("cannot use %s: %w", prefix, err)
-	}
-	return nil
-}
-
-func ipNet(prefix netip.Prefix) *net.IPNet {
-	return &net.IPNet{IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen())}
 }

@@ -75,18 +75,27 @@ func (l *Lab) Note(format string, args ...any) {
 
 // AddHost plugs a new host into the switch. Its name (at most 15 bytes) is also its port's; its
 // number decides its addresses: the first host is 192.0.2.1 and 2001:db8::1.
-func (l *Lab) AddHost(name string) (*Host, error) { return l.addHost(name, l.near) }
+func (l *Lab) AddHost(name string) (*Host, error) { return l.addHost(name, l.near, nil) }
 
-func (l *Lab) addHost(name string, network *network) (*Host, error) {
+// AddMachine is AddHost with a machine, whose device has the MAC of its number (MAC).
+func (l *Lab) AddMachine(name string, machine Machine) (*Host, error) {
+	return l.addHost(name, l.near, machine)
+}
+
+// MAC is the hardware address of the host that is added as the number-th, from 1.
+func MAC(number int) net.HardwareAddr { return net.HardwareAddr{0x02, 0, 0, 0, 0, byte(number)} }
+
+func (l *Lab) addHost(name string, network *network, machine Machine) (*Host, error) {
 	number := byte(len(l.hosts) + 1)
 	h := &Host{
 		lab:      l,
 		network:  network,
 		name:     name,
-		mac:      net.HardwareAddr{0x02, 0, 0, 0, 0, number},
+		mac:      MAC(int(number)),
 		ipv4:     network.address4(number),
 		ipv6:     network.address6(number),
 		settings: map[string]string{},
+		machine:  machine,
 	}
 	l.hosts = append(l.hosts, h)
 	if err := h.boot(); err != nil {
@@ -114,7 +123,7 @@ func (l *Lab) Blackhole(from, to *Host, traffic Traffic) (*Filter, error) {
 		return nil, fmt.Errorf("cannot blackhole the path from %s to %s: %w", from.name, to.name, err)
 	}
 	l.Note("path from %s to %s: blackhole swallows %s", from.name, to.name, traffic)
-	return &Filter{ns: l.ns, family: nftables.TableFamilyBridge, name: name, note: func() {
+	return &Filter{name: name, remove: func() error { return removeFilter(l.ns, nftables.TableFamilyBridge, name) }, note: func() {
 		l.Note("path from %s to %s: blackhole removed", from.name, to.name)
 	}}, nil
 }
@@ -124,9 +133,7 @@ func (l *Lab) Blackhole(from, to *Host, traffic Traffic) (*Filter, error) {
 func (l *Lab) Close() error {
 	var errs []error
 	for _, h := range l.hosts {
-		if h.ns != nil {
-			errs = append(errs, h.shutDown())
-		}
+		errs = append(errs, h.shutDown())
 	}
 	if l.router != nil {
 		errs = append(errs, l.router.close())

@@ -12,20 +12,12 @@ import (
 // it the silence of a host on the same network is also address resolution's to find, after half a
 // minute or so, and its EHOSTUNREACH takes the place of ETIMEDOUT.
 func (h *Host) PinNeighbour(other *Host) error {
-	err := h.configure(func() error {
-		for _, prefix := range []netip.Prefix{other.ipv4, other.ipv6} {
-			err := h.rtnl.NeighSet(&netlink.Neigh{
-				LinkIndex:    h.link.Attrs().Index,
-				State:        netlink.NUD_PERMANENT,
-				IP:           prefix.Addr().AsSlice(),
-				HardwareAddr: other.mac,
-			})
-			if err != nil {
-				return err
-			}
+	stack, err := h.on()
+	for _, prefix := range []netip.Prefix{other.ipv4, other.ipv6} {
+		if err == nil {
+			err = stack.PinNeighbour(prefix.Addr(), other.mac)
 		}
-		return nil
-	})
+	}
 	if err != nil {
 		return fmt.Errorf("cannot pin %s as a neighbour of %s: %w", other.name, h.name, err)
 	}

@@ -62,16 +62,3 @@ func numbered(network netip.Prefix, number byte) netip.Prefix {
 	address, _ := netip.AddrFromSlice(bytes)
 	return netip.PrefixFrom(address, network.Bits())
 }
-
-// addDefaultRoute sends what is not for the host's own network to a gateway.
-func (h *Host) addDefaultRoute(gateway netip.Addr) error {
-	everywhere := netip.PrefixFrom(netip.IPv4Unspecified(), 0)
-	if gateway.Is6() {
-		everywhere = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
-	}
-	err := h.rtnl.RouteReplace(&netlink.Route{LinkIndex: h.link.Attrs().Index, Dst: ipNet(everywhere), Gw: gateway.AsSlice()})
-	if err != nil {
-		return fmt.Errorf("cannot route %s over %s: %w", h.name, gateway, err)
-	}
-	return nil
-}

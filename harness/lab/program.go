@@ -9,13 +9,12 @@ import (
 // StartProgram starts a program on the host, as start does on the thread it is called on. It dies
 // with the host.
 func (h *Host) StartProgram(start func() (*process.Program, error)) (p *process.Program, err error) {
-	err = h.Do(func() error {
-		p, err = start()
-		return err
-	})
+	local, err := h.local()
 	if err != nil {
+		return nil, err
+	}
+	if p, err = local.startProgram(start); err != nil {
 		return nil, fmt.Errorf("cannot start a program on %s: %w", h.name, err)
 	}
-	h.programs = append(h.programs, p)
 	return p, nil
 }

@@ -60,7 +60,7 @@ func (l *Lab) AddRouter(name string) (r *Router, err error) {
 }
 
 // AddHostBehind is AddHost for the network behind the router.
-func (r *Router) AddHostBehind(name string) (*Host, error) { return r.lab.addHost(name, r.far) }
+func (r *Router) AddHostBehind(name string) (*Host, error) { return r.lab.addHost(name, r.far, nil) }
 
 // start runs in the new namespace before it has a cable.
 func (r *Router) start() (err error) {

@@ -101,14 +101,7 @@ func Ending(status unix.WaitStatus) string {
 	return fmt.Sprintf("wait status %#x", uint32(status))
 }
 
-// Kill sends SIGKILL and waits for the end, also of a frozen process. A process that is dead
-// already is an error (ErrDead).
-func (p *Process) Kill() (Death, error) { return p.Die(context.Background(), Killed) }
-
-// Die makes the process die in the given manner and waits for its end. The wait status is checked
-// to be the one that belongs to the manner; the Death is returned also where it is not. A frozen
-// process dies by Killed only; the others wait for the thaw.
-func (p *Process) Die(ctx context.Context, m Manner) (Death, error) {
+func (p *own) Die(ctx context.Context, m Manner) (Death, error) {
 	death := Death{Manner: m}
 	switch m {
 	case Killed, Terminated:
@@ -118,7 +111,7 @@ func (p *Process) Die(ctx context.Context, m Manner) (Death, error) {
 		}
 		death.At = at
 	case Segfault, Aborted, Exited, Panicked:
-		a, err := p.call(ctx, role.Request{Op: role.OpDie, Value: m.own()})
+		a, err := p.send(ctx, role.Request{Op: role.OpDie, Value: m.own()}, -1).wait(ctx)
 		if err != nil {
 			return Death{}, fmt.Errorf("die by %s: %w", m, err)
 		}

@@ -17,7 +17,7 @@ import (
 // It sleeps in read(2) on its leash, a socketpair whose other end the spec holds: the leash's end
 // is its exit, so that it outlives the process that forked it but never the spec.
 type Holder struct {
-	process *Process
+	process *own
 	pid     int
 	leash   *os.File
 }
@@ -25,6 +25,10 @@ type Holder struct {
 // Share makes the process fork a child that inherits this socket's descriptor and does nothing
 // with it. When Share returns, the child holds it.
 func (s *Socket) Share(ctx context.Context) (*Holder, error) {
+	forking, here := s.process.body.(*own)
+	if !here {
+		return nil, fmt.Errorf("process %q: fork a holder: %w", s.process.name, ErrElsewhere)
+	}
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("make a holder's leash: %w", err)
@@ -34,7 +38,7 @@ func (s *Socket) Share(ctx context.Context) (*Holder, error) {
 		return nil, errors.Join(err, unix.Close(pair[0]), unix.Close(pair[1]))
 	}
 	leash := os.NewFile(uintptr(pair[0]), "leash of a holder")
-	waiting := s.process.send(ctx, role.Request{Op: role.OpShare, Socket: s.id}, pair[1])
+	waiting := forking.send(ctx, role.Request{Op: role.OpShare, Socket: s.id}, pair[1])
 	// The message carries a reference of its own to the holder's end.
 	unix.Close(pair[1])
 	a, err := waiting.wait(ctx)
@@ -45,10 +49,10 @@ func (s *Socket) Share(ctx context.Context) (*Holder, error) {
 		leash.Close() // also ends a holder that comes up after the context ended
 		return nil, fmt.Errorf("process %q: fork a holder: %w", s.process.name, err)
 	}
-	h := &Holder{process: s.process, pid: a.PID, leash: leash}
-	s.process.mu.Lock()
-	s.process.holders[h] = struct{}{}
-	s.process.mu.Unlock()
+	h := &Holder{process: forking, pid: a.PID, leash: leash}
+	forking.mu.Lock()
+	forking.holders[h] = struct{}{}
+	forking.mu.Unlock()
 	return h, nil
 }
 

@@ -23,6 +23,62 @@ type Options struct {
 
 // Process is the spec's side of one process. Its methods may be called from any goroutine.
 type Process struct {
+	name string
+	body
+}
+
+// body is where a process is: on this machine (own), or on another one (remote).
+type body interface {
+	// PID is the process ID in the caller's PID namespace.
+	PID() int
+	// Dead is closed when the process is dead and reaped, however that came.
+	Dead() <-chan struct{}
+	// Stop ends the process and its holders, and gives back everything they cost here. It is for
+	// teardown: a spec that wants to see a death uses Kill or Die. It may be called again.
+	Stop() error
+	// Freeze stops the process with SIGSTOP and returns when all of its threads have stopped. Its
+	// sockets stay open and its kernel goes on serving them; requests wait for the thaw. Nothing
+	// happens to a process that is frozen.
+	Freeze() error
+	// Thaw continues a frozen process with SIGCONT and returns when it goes on. Nothing happens to a
+	// process that is not frozen.
+	Thaw() error
+	// Die makes the process die in the given manner and waits for its end. The wait status is checked
+	// to be the one that belongs to the manner; the Death is returned also where it is not. A frozen
+	// process dies by Killed only; the others wait for the thaw.
+	Die(ctx context.Context, m Manner) (Death, error)
+
+	// send makes a request, with a descriptor to pass along unless that is -1.
+	send(ctx context.Context, r role.Request, pass int) *Pending
+}
+
+// Name is what Start was told.
+func (p *Process) Name() string { return p.name }
+
+// Kill sends SIGKILL and waits for the end, also of a frozen process. A process that is dead
+// already is an error (ErrDead).
+func (p *Process) Kill() (Death, error) { return p.Die(context.Background(), Killed) }
+
+// call makes a request and waits for its answer.
+func (p *Process) call(ctx context.Context, r role.Request) (role.Answer, error) {
+	a, err := p.send(ctx, r, -1).wait(ctx)
+	if err != nil {
+		return role.Answer{}, fmt.Errorf("process %q: %s: %w", p.name, r.Op, err)
+	}
+	return a, nil
+}
+
+// do is call, for what the kernel may refuse with an *Errno.
+func (p *Process) do(ctx context.Context, r role.Request) (role.Answer, error) {
+	a, err := p.call(ctx, r)
+	if err == nil {
+		err = refusal(r, a)
+	}
+	return a, err
+}
+
+// own is a child of this process.
+type own struct {
 	name    string
 	pid     int
 	control *os.File
@@ -54,20 +110,24 @@ type Process struct {
 // thread, not the program, ends (PR_SET_PDEATHSIG). It returns as soon as the program is
 // executed; the first request waits for it to be ready, so that several start side by side.
 func Start(opts Options) (*Process, error) {
-	p := &Process{
-		name:    opts.Name,
-		sending: make(chan struct{}, 1),
-		pending: map[int]*Pending{},
-		holders: map[*Holder]struct{}{},
-		dead:    make(chan struct{}),
-	}
+	p := newOwn(opts.Name)
 	self := command{path: role.Executable, argv: []string{"halfopen: " + opts.Name}, env: role.Environment(role.Process), output: -1}
 	if err := p.spawn(self); err != nil {
 		return nil, fmt.Errorf("start process %q: %w", opts.Name, err)
 	}
 	p.sending <- struct{}{}
 	go p.receive()
-	return p, nil
+	return &Process{opts.Name, p}, nil
+}
+
+func newOwn(name string) *own {
+	return &own{
+		name:    name,
+		sending: make(chan struct{}, 1),
+		pending: map[int]*Pending{},
+		holders: map[*Holder]struct{}{},
+		dead:    make(chan struct{}),
+	}
 }
 
 // command is what to execute.
@@ -78,7 +138,7 @@ type command struct {
 	output    int    // a descriptor for stdout and stderr; -1: stderr is kept for error messages
 }
 
-func (p *Process) spawn(run command) error {
+func (p *own) spawn(run command) error {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return fmt.Errorf("make the control channel: %w", err)
@@ -122,18 +182,11 @@ func (p *Process) spawn(run command) error {
 	return nil
 }
 
-// PID is the process ID in the caller's PID namespace.
-func (p *Process) PID() int { return p.pid }
+func (p *own) PID() int { return p.pid }
 
-// Name is what Start was told.
-func (p *Process) Name() string { return p.name }
+func (p *own) Dead() <-chan struct{} { return p.dead }
 
-// Dead is closed when the process is dead and reaped, however that came.
-func (p *Process) Dead() <-chan struct{} { return p.dead }
-
-// Stop ends the process and its holders, and gives back everything they cost here. It is for
-// teardown: a spec that wants to see a death uses Kill or Die. It may be called again.
-func (p *Process) Stop() error {
+func (p *own) Stop() error {
 	p.stop.Do(func() {
 		p.mu.Lock()
 		var holders []*Holder
@@ -154,7 +207,7 @@ func (p *Process) Stop() error {
 
 // signal sends a signal unless the process is reaped (then ErrDead, with how it died), and returns
 // the monotonic time right before it.
-func (p *Process) signal(sig unix.Signal) (time.Duration, error) {
+func (p *own) signal(sig unix.Signal) (time.Duration, error) {
 	p.life.Lock()
 	defer p.life.Unlock()
 	if p.reaped {
@@ -169,7 +222,7 @@ func (p *Process) signal(sig unix.Signal) (time.Duration, error) {
 
 // collect waits with wait4(2) and keeps the status when the process turns out to have ended.
 // The caller holds life.
-func (p *Process) collect(options int) (unix.WaitStatus, error) {
+func (p *own) collect(options int) (unix.WaitStatus, error) {
 	var status unix.WaitStatus
 	for {
 		_, err := unix.Wait4(p.pid, &status, options, nil)
@@ -192,7 +245,7 @@ func (p *Process) collect(options int) (unix.WaitStatus, error) {
 // receive hands answers to those who wait for them, until the process is gone. The channel ends
 // when its last descriptor is closed over there, which is while the process dies; then it is
 // reaped here.
-func (p *Process) receive() {
+func (p *own) receive() {
 	p.listen(func(a role.Answer) {
 		p.mu.Lock()
 		waiting := p.pending[a.ID]
@@ -229,7 +282,7 @@ func (p *Process) receive() {
 }
 
 // died says how the process ended. The caller holds life, and the process is reaped.
-func (p *Process) died() error {
+func (p *own) died() error {
 	err := fmt.Errorf("process %q (%d): %w: %s", p.name, p.pid, ErrDead, Ending(p.status))
 	if said := p.complaint(); said != "" {
 		err = fmt.Errorf("%w; it said: %s", err, said)
@@ -238,32 +291,13 @@ func (p *Process) died() error {
 }
 
 // complaint is the beginning of what the process wrote to stderr.
-func (p *Process) complaint() string {
+func (p *own) complaint() string {
 	text := make([]byte, 2048)
 	n, _ := p.stderr.ReadAt(text, 0) // a buffer that cannot be read has nothing to say
 	return strings.TrimSpace(string(text[:n]))
 }
 
-// call makes a request and waits for its answer.
-func (p *Process) call(ctx context.Context, r role.Request) (role.Answer, error) {
-	a, err := p.send(ctx, r, -1).wait(ctx)
-	if err != nil {
-		return role.Answer{}, fmt.Errorf("process %q: %s: %w", p.name, r.Op, err)
-	}
-	return a, nil
-}
-
-// do is call, for what the kernel may refuse with an *Errno.
-func (p *Process) do(ctx context.Context, r role.Request) (role.Answer, error) {
-	a, err := p.call(ctx, r)
-	if err == nil {
-		err = refusal(r, a)
-	}
-	return a, err
-}
-
-// send makes a request, with a descriptor to pass along unless that is -1.
-func (p *Process) send(ctx context.Context, r role.Request, pass int) *Pending {
+func (p *own) send(ctx context.Context, r role.Request, pass int) *Pending {
 	waiting := &Pending{done: make(chan struct{})}
 	fail := func(err error) *Pending {
 		waiting.err = err
@@ -315,7 +349,7 @@ func (p *Process) send(ctx context.Context, r role.Request, pass int) *Pending {
 
 // transmit writes a message, with a descriptor to pass along unless that is -1. A frozen process
 // does not empty the channel: the context ends that wait.
-func (p *Process) transmit(ctx context.Context, message []byte, pass int) error {
+func (p *own) transmit(ctx context.Context, message []byte, pass int) error {
 	late := make(chan struct{})
 	release := context.AfterFunc(ctx, func() {
 		_ = p.control.SetWriteDeadline(time.Unix(1, 0))

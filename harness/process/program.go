@@ -51,10 +51,7 @@ func StartProgram(o ProgramOptions) (*Program, error) {
 		return nil, fmt.Errorf("start %s: make a pipe for what it says: %w", o.Name, err)
 	}
 	run.output = int(theirs.Fd())
-	p := &Process{
-		name: o.Name, sending: make(chan struct{}, 1), dead: make(chan struct{}),
-		pending: map[int]*Pending{}, holders: map[*Holder]struct{}{},
-	}
+	p := newOwn(o.Name)
 	err = p.spawn(run)
 	theirs.Close()
 	if err != nil {
@@ -62,7 +59,7 @@ func StartProgram(o ProgramOptions) (*Program, error) {
 		return nil, fmt.Errorf("start %s: %w", o.Name, err)
 	}
 	go p.receive()
-	program := &Program{process: p, news: make(chan struct{})}
+	program := &Program{process: &Process{o.Name, p}, news: make(chan struct{})}
 	go program.listen(said)
 	return program, nil
 }

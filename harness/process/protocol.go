@@ -14,7 +14,7 @@ import (
 
 // listen hands every answer that comes over the control channel to take, until the channel ends, or
 // what can be understood.
-func (p *Process) listen(take func(role.Answer)) {
+func (p *own) listen(take func(role.Answer)) {
 	var inbox []byte
 	chunk := make([]byte, 16<<10)
 	for {

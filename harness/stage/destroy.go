@@ -9,7 +9,6 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	"golang.org/x/sys/unix"
 
-	"github.com/halfopen/halfopen/harness/kernel"
 	"github.com/halfopen/halfopen/harness/mono"
 )
 
@@ -43,12 +42,10 @@ func (e *End) TryDestroy() (errno unix.Errno, at time.Duration) {
 }
 
 // Sysctl is the value of a sysctl of the host, one whole number.
-func (h *Host) Sysctl(name string) (value int) {
+func (h *Host) Sysctl(name string) int {
 	GinkgoHelper()
-	mustStage(h.lab.Do(func() (err error) {
-		value, err = kernel.SysctlInt(name)
-		return err
-	}))
+	value, err := h.lab.SysctlInt(name)
+	mustStage(err)
 	return value
 }
 

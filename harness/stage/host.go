@@ -17,8 +17,9 @@ import (
 // Host is a host of the lab with methods that break the spec where the harness fails. The faults
 // return the moment just before they were set.
 type Host struct {
-	scene *scene
-	lab   *lab.Host
+	scene  *scene
+	lab    *lab.Host
+	kernel kernel.Info
 }
 
 // Name is "client" or "server", the host's name in the packets.
@@ -253,12 +254,10 @@ func (h *Host) RebootListening(ctx context.Context) time.Duration {
 // it and there is more to show with it.
 func (h *Host) Has(feature string) bool {
 	GinkgoHelper()
-	wanted, err := kernel.FeatureNamed(feature)
-	mustStage(err)
-	err = h.lab.Do(wanted.Probe)
+	err := h.lab.Check(feature)
 	if errors.Is(err, kernel.ErrNotSupported) {
 		return false
 	}
-	mustStage(err)
+	requireFeature(err)
 	return true
 }

@@ -142,4 +142,4 @@ func (d *Dialing) SYN(ctx context.Context) wire.Segment {
 
 // AtOnce is what the kernel does within the very packet that it reacts to: before the next tick of its
 // clock is over.
-func (h *Host) AtOnce() timing.Window { return h.scene.wheel().AtOnce() }
+func (h *Host) AtOnce() timing.Window { return h.wheel().AtOnce() }

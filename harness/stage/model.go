@@ -26,7 +26,7 @@ func (e *End) Retransmission() timing.Retransmission {
 		RTOMin:        e.timeouts.RTOMin,
 		Retries2:      e.timeouts.Retries2,
 		TailLossProbe: e.timeouts.EarlyRetrans >= 3,
-		Wheel:         e.Host.scene.wheel(),
+		Wheel:         e.Host.wheel(),
 	}
 }
 
@@ -47,7 +47,7 @@ func (e *End) Keepalive() timing.Keepalive {
 		Interval:    e.timeouts.KeepaliveInterval,
 		Count:       e.timeouts.KeepaliveProbes,
 		UserTimeout: e.userTimeout,
-		Wheel:       e.Host.scene.wheel(),
+		Wheel:       e.Host.wheel(),
 	}
 	if own := e.keepalive; own != nil {
 		model.Idle, model.Interval, model.Count = own.Idle, own.Interval, own.Count
@@ -68,7 +68,7 @@ func (e *End) WaitOutKeepalive(ctx context.Context) time.Duration {
 // settings, and its RTO as measured so far, so ask before the death.
 func (e *End) FinWait2() timing.FinWait2 {
 	GinkgoHelper()
-	return timing.FinWait2{Timeout: e.timeouts.FinTimeout, RTO: e.Snapshot().Info.RTO, Wheel: e.Host.scene.wheel()}
+	return timing.FinWait2{Timeout: e.timeouts.FinTimeout, RTO: e.Snapshot().Info.RTO, Wheel: e.Host.wheel()}
 }
 
 // Orphan is the model of how long this end's connection outlives its process when nothing that it sends
@@ -81,7 +81,7 @@ func (e *End) Orphan() timing.Orphan {
 }
 
 // TimeWait is the model of how long this end stays in TIME_WAIT.
-func (e *End) TimeWait() timing.TimeWait { return timing.TimeWait{Wheel: e.Host.scene.wheel()} }
+func (e *End) TimeWait() timing.TimeWait { return timing.TimeWait{Wheel: e.Host.wheel()} }
 
 // Handshake is the model of how a connect(2) on this host ends that nobody answers.
 func (h *Host) Handshake() timing.SYN {
@@ -91,41 +91,40 @@ func (h *Host) Handshake() timing.SYN {
 		Retries: timeouts.SynRetries,
 		Linear:  timeouts.SynLinear,
 		RTOMax:  timeouts.RTOMax,
-		Wheel:   h.scene.wheel(),
+		Wheel:   h.wheel(),
 	}
 }
 
 // HandshakeReply is the model of how long this host repeats a SYN-ACK that nobody acknowledges.
 func (h *Host) HandshakeReply() timing.SYNACK {
 	GinkgoHelper()
-	return timing.SYNACK{Retries: h.Timeouts().SynackRetries, Wheel: h.scene.wheel()}
+	return timing.SYNACK{Retries: h.Timeouts().SynackRetries, Wheel: h.wheel()}
 }
 
 // Resolution is the model of how the host resolves its neighbours' addresses.
 func (h *Host) Resolution() timing.Resolution {
 	GinkgoHelper()
 	var solicited, asked, interval int
-	mustStage(h.lab.Do(func() (err error) {
-		for name, value := range map[string]*int{"mcast_solicit": &solicited, "app_solicit": &asked, "retrans_time_ms": &interval} {
-			if *value, err = kernel.SysctlInt(h.neighbourSetting(name)); err != nil {
-				return err
-			}
-		}
-		return nil
-	}))
+	for name, value := range map[string]*int{"mcast_solicit": &solicited, "app_solicit": &asked, "retrans_time_ms": &interval} {
+		*value = h.Sysctl(h.neighbourSetting(name))
+	}
 	return timing.Resolution{
 		Solicitations: solicited + asked,
 		Interval:      time.Duration(interval) * time.Millisecond,
-		Wheel:         h.scene.wheel(),
+		Wheel:         h.wheel(),
 	}
 }
 
 // Timeouts are the settings the end's host had when the connection was established.
 func (e *End) Timeouts() kernel.Timeouts { return e.timeouts }
 
+// wheel is that of the host's kernel.
+func (h *Host) wheel() timing.Wheel { return timing.Wheel{HZ: h.kernel.HZ} }
+
+// wheel is that of the running kernel, which a router is always part of.
 func (s *scene) wheel() timing.Wheel { return timing.Wheel{HZ: s.running.HZ} }
 
 // Lingering is when a close(2) returns that SO_LINGER makes wait so many seconds in vain.
 func (e *End) Lingering(seconds int) timing.Window {
-	return timing.Lingering(time.Duration(seconds)*time.Second, e.Host.scene.wheel())
+	return timing.Lingering(time.Duration(seconds)*time.Second, e.Host.wheel())
 }

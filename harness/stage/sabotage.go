@@ -96,7 +96,7 @@ func (s *scene) sabotageEstablished(ctx context.Context, conn *Connection) {
 		case "user-timeout-on":
 			end.UserTimeout(ctx, 300*time.Millisecond)
 		case "rto-max-down": // the sysctl is read when a socket is made
-			requireFeature(end.Host.lab.Do(func() error { return s.check("TCP_RTO_MAX_MS") }))
+			requireFeature(end.Host.lab.Check("TCP_RTO_MAX_MS"))
 			mustStage(end.socket.SetInt(ctx, unix.IPPROTO_TCP, unix.TCP_RTO_MAX_MS, 1000))
 		case "holder":
 			end.Fork(ctx)

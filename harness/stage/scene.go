@@ -69,7 +69,7 @@ func (s *scene) lengthen(profile kernel.Profile, hosts ...*Host) {
 		return
 	}
 	for _, host := range hosts {
-		host.RouteMinimumRTO(custom.RTO - s.wheel().Jiffy())
+		host.RouteMinimumRTO(custom.RTO - host.wheel().Jiffy())
 	}
 }
 
@@ -105,7 +105,9 @@ func (s *scene) host(host *lab.Host, err error) *Host {
 	if s.sabotaged("timestamps-off") {
 		mustStage(host.SetSysctl("net.ipv4.tcp_timestamps", "0"))
 	}
-	return &Host{scene: s, lab: host}
+	its, err := host.Kernel()
+	mustStage(err)
+	return &Host{scene: s, lab: host, kernel: its}
 }
 
 // strike leaves the evidence behind and takes the stage down.

@@ -46,10 +46,10 @@ func unsupported(sentence string) {
 func (s *scene) requireFeatures(on *Host) {
 	GinkgoHelper()
 	if s.claim.Feature != "" {
-		requireFeature(on.lab.Do(func() error { return s.check(s.claim.Feature) }))
+		requireFeature(on.lab.Check(s.claim.Feature))
 	}
 	if s.identity.Family == 6 {
-		requireFeature(on.lab.Do(func() error { return s.check("ipv6") }))
+		requireFeature(on.lab.Check("ipv6"))
 	}
 }
 

@@ -48,7 +48,7 @@ func (e *End) probing(ctx context.Context) timing.Persist {
 		RTO:      snapshot.Info.RTO,
 		RTOMax:   e.timeouts.RTOMax,
 		Retries2: e.timeouts.Retries2,
-		Wheel:    e.Host.scene.wheel(),
+		Wheel:    e.Host.wheel(),
 	}
 }
 
@@ -114,5 +114,5 @@ func (e *End) Orphaned(closing ClosedWindow) timing.Orphaned {
 // back down to zero, by the timeout as measured so far.
 func (e *End) ShrunkWindow() timing.Shrunk {
 	GinkgoHelper()
-	return timing.Shrunk{RTO: e.Snapshot().Info.RTO, RTOMax: e.timeouts.RTOMax, Wheel: e.Host.scene.wheel()}
+	return timing.Shrunk{RTO: e.Snapshot().Info.RTO, RTOMax: e.timeouts.RTOMax, Wheel: e.Host.wheel()}
 }

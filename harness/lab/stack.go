@@ -1,0 +1,419 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+
+	"github.com/google/nftables"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/halfopen/halfopen/harness/kernel"
+	"github.com/halfopen/halfopen/harness/process"
+	"github.com/halfopen/halfopen/harness/socket"
+)
+
+// Stack is the network stack of a host that is on: what its kernel is told and asked. It is a Local, or
+// one of another machine's kernel. All times are of this machine's monotonic clock.
+type Stack interface {
+	// Kernel is the kernel that the stack is part of.
+	Kernel() (kernel.Info, error)
+	// Check probes a feature of kernel.Features and holds it against the kernel's release, as kernel.Check.
+	Check(feature string) error
+
+	// Configure brings the device up, with addresses that can be used at once and routes over gateways.
+	Configure(addresses []netip.Prefix, gateways []netip.Addr) error
+	// NoticeCarrier returns when the kernel has acted on the carrier that the device has now.
+	NoticeCarrier() error
+	SetLink(up bool) error
+	AddAddress(prefix netip.Prefix) error
+	RemoveAddress(prefix netip.Prefix) error
+	// AddAddressTo gives an address to "lo", or to a bridge of that name without a port, which is added.
+	AddAddressTo(device string, address netip.Addr) error
+	ForgetNeighbours() error
+	PinNeighbour(address netip.Addr, mac net.HardwareAddr) error
+	// RemoveRoute takes the route away that came with an address; RestoreRoute gives it back, with a
+	// minimum of the retransmission timeout in milliseconds (ip-route(8), rto_min) if that is not 0.
+	RemoveRoute(of netip.Prefix) error
+	RestoreRoute(of netip.Prefix, minimumRTO int) error
+	// AddDefaultRoute makes the host look for every address of a family on its own network.
+	AddDefaultRoute(family int) error
+
+	SetSysctl(name, value string) error
+	// SysctlInt is a sysctl that is one whole number.
+	SysctlInt(name string) (int, error)
+	// Timeouts are the settings the kernel really has.
+	Timeouts() (kernel.Timeouts, error)
+	// Counters are the SNMP and netstat counters at this moment.
+	Counters() (socket.Counters, error)
+
+	// Socket is what the kernel thinks of the connection with these ends; its state is socket.Gone when
+	// it has none.
+	Socket(local, remote netip.AddrPort) (socket.Snapshot, error)
+	Sockets() ([]socket.Snapshot, error)
+	// DestroySocket ends a connection with SOCK_DESTROY, as ss -K does.
+	DestroySocket(local, remote netip.AddrPort) error
+
+	// Refuse sets a packet filter by a name: TCP segments for a port (0: for any) are dropped on arrival,
+	// or answered. Accept removes it.
+	Refuse(filter string, port uint16, answer *Answer) error
+	Accept(filter string) error
+
+	// StartProcess starts a process; it holds no socket yet, and dies with the stack.
+	StartProcess(name string) (*process.Process, error)
+	// Close takes all there is, as a power-off does, but not without a word: the cable is cut before.
+	Close() error
+}
+
+// Local is a stack of this machine's kernel: a network namespace with one device and its processes.
+type Local struct {
+	ns        *namespace
+	rtnl      *netlink.Handle
+	diag      *socket.Diag
+	link      netlink.Link // the device; nil before Configure
+	processes []*process.Process
+	programs  []*process.Program
+}
+
+// NewLocal makes a fresh stack with the profile's sysctls and the settings; it has no device but lo yet.
+// Sysctls of "default" scope reach only devices that come later.
+func NewLocal(profile kernel.Profile, settings map[string]string) (s *Local, err error) {
+	s = &Local{}
+	if s.ns, err = newNamespace(); err != nil {
+		return nil, err
+	}
+	if err := s.ns.do(func() error { return s.start(profile, settings) }); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Local) start(profile kernel.Profile, settings map[string]string) (err error) {
+	if err := profile.Apply(); err != nil {
+		return err
+	}
+	for name, value := range settings {
+		if err := kernel.SetSysctl(name, value); err != nil {
+			return err
+		}
+	}
+	if s.rtnl, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
+		return fmt.Errorf("cannot open rtnetlink: %w", err)
+	}
+	lo, err := s.rtnl.LinkByName("lo")
+	if err != nil {
+		return fmt.Errorf("cannot find lo: %w", err)
+	}
+	if err := s.rtnl.LinkSetUp(lo); err != nil {
+		return fmt.Errorf("cannot bring up lo: %w", err)
+	}
+	s.diag, err = socket.Open()
+	return err
+}
+
+// Adopt moves a device of the calling thread's namespace into the stack, as the one that Configure is about.
+func (s *Local) Adopt(name string) error {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return fmt.Errorf("cannot find %s: %w", name, err)
+	}
+	if err := netlink.LinkSetNsFd(link, int(s.ns.file.Fd())); err != nil {
+		return fmt.Errorf("cannot move %s into the host's stack: %w", name, err)
+	}
+	if name == device {
+		return nil
+	}
+	if err := s.rtnl.LinkSetName(link, device); err != nil {
+		return fmt.Errorf("cannot rename %s: %w", name, err)
+	}
+	return nil
+}
+
+// Kernel is the running kernel.
+func (s *Local) Kernel() (kernel.Info, error) { return kernel.Running() }
+
+// Check implements Stack.
+func (s *Local) Check(name string) error {
+	feature, err := kernel.FeatureNamed(name)
+	if err != nil {
+		return err
+	}
+	running, err := kernel.Running()
+	if err != nil {
+		return err
+	}
+	return s.ns.do(func() error { return kernel.Check(feature, running) })
+}
+
+// Configure implements Stack.
+func (s *Local) Configure(addresses []netip.Prefix, gateways []netip.Addr) (err error) {
+	if s.link, err = s.rtnl.LinkByName(device); err != nil {
+		return fmt.Errorf("cannot find %s: %w", device, err)
+	}
+	if err := s.ns.do(func() error { return disableTxChecksumOffload(device) }); err != nil {
+		return err
+	}
+	if err := s.rtnl.LinkSetUp(s.link); err != nil {
+		return fmt.Errorf("cannot bring up %s: %w", device, err)
+	}
+	if err := s.NoticeCarrier(); err != nil {
+		return err
+	}
+	_, noIPv6 := os.Stat("/proc/sys/net/ipv6") // a kernel without IPv6 has claims over IPv4 to prove
+	for _, prefix := range addresses {
+		if prefix.Addr().Is6() && errors.Is(noIPv6, os.ErrNotExist) {
+			continue
+		}
+		if err := s.AddAddress(prefix); err != nil {
+			return err
+		}
+	}
+	for _, gateway := range gateways {
+		if gateway.Is6() && errors.Is(noIPv6, os.ErrNotExist) {
+			continue
+		}
+		if err := s.addGateway(gateway); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// NoticeCarrier implements Stack.
+func (s *Local) NoticeCarrier() error {
+	return s.ns.do(func() error { return noticeCarrier(device) })
+}
+
+// SetLink implements Stack.
+func (s *Local) SetLink(up bool) error {
+	if up {
+		return s.rtnl.LinkSetUp(s.link)
+	}
+	return s.rtnl.LinkSetDown(s.link)
+}
+
+// AddAddress returns when the address can be used.
+func (s *Local) AddAddress(prefix netip.Prefix) error {
+	return addAddress(s.ns, s.rtnl, s.link, prefix)
+}
+
+// RemoveAddress implements Stack.
+func (s *Local) RemoveAddress(prefix netip.Prefix) error {
+	return s.rtnl.AddrDel(s.link, &netlink.Addr{IPNet: ipNet(prefix)})
+}
+
+// AddAddressTo implements Stack.
+func (s *Local) AddAddressTo(device string, address netip.Addr) error {
+	if device != "lo" {
+		attrs := netlink.NewLinkAttrs()
+		attrs.Name, attrs.Flags = device, net.FlagUp
+		if err := s.rtnl.LinkAdd(&netlink.Bridge{LinkAttrs: attrs}); err != nil && !errors.Is(err, os.ErrExist) {
+			return err
+		}
+	}
+	link, err := s.rtnl.LinkByName(device)
+	if err != nil {
+		return err
+	}
+	return addAddress(s.ns, s.rtnl, link, netip.PrefixFrom(address, address.BitLen()))
+}
+
+// ForgetNeighbours empties the ARP and neighbour-discovery tables.
+func (s *Local) ForgetNeighbours() error { return forgetNeighbours(s.rtnl, s.link) }
+
+// PinNeighbour implements Stack.
+func (s *Local) PinNeighbour(address netip.Addr, mac net.HardwareAddr) error {
+	return s.rtnl.NeighSet(&netlink.Neigh{
+		LinkIndex:    s.link.Attrs().Index,
+		State:        netlink.NUD_PERMANENT,
+		IP:           address.AsSlice(),
+		HardwareAddr: mac,
+	})
+}
+
+// RemoveRoute implements Stack.
+func (s *Local) RemoveRoute(of netip.Prefix) error { return s.rtnl.RouteDel(s.connectedRoute(of)) }
+
+// RestoreRoute implements Stack.
+func (s *Local) RestoreRoute(of netip.Prefix, minimumRTO int) error {
+	route := s.connectedRoute(of)
+	route.RtoMin, route.RtoMinLock = minimumRTO, minimumRTO != 0
+	return s.rtnl.RouteReplace(route)
+}
+
+// connectedRoute is the route that came with an address.
+func (s *Local) connectedRoute(of netip.Prefix) *netlink.Route {
+	route := &netlink.Route{
+		LinkIndex: s.link.Attrs().Index,
+		Dst:       ipNet(of.Masked()),
+		Protocol:  2, // RTPROT_KERNEL
+	}
+	if of.Addr().Is4() {
+		route.Scope, route.Src = netlink.SCOPE_LINK, of.Addr().AsSlice()
+	} else {
+		route.Priority = 256 // IP6_RT_PRIO_ADDRCONF
+	}
+	return route
+}
+
+// AddDefaultRoute implements Stack.
+func (s *Local) AddDefaultRoute(family int) error {
+	everything := netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+	if family == 6 {
+		everything = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+	}
+	return s.rtnl.RouteAdd(&netlink.Route{LinkIndex: s.link.Attrs().Index, Dst: ipNet(everything), Scope: netlink.SCOPE_LINK})
+}
+
+// addGateway sends what is not for the host's own network to a gateway.
+func (s *Local) addGateway(gateway netip.Addr) error {
+	everywhere := netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+	if gateway.Is6() {
+		everywhere = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+	}
+	err := s.rtnl.RouteReplace(&netlink.Route{LinkIndex: s.link.Attrs().Index, Dst: ipNet(everywhere), Gw: gateway.AsSlice()})
+	if err != nil {
+		return fmt.Errorf("cannot route over %s: %w", gateway, err)
+	}
+	return nil
+}
+
+// SetSysctl implements Stack.
+func (s *Local) SetSysctl(name, value string) error {
+	return s.ns.do(func() error { return kernel.SetSysctl(name, value) })
+}
+
+// SysctlInt implements Stack.
+func (s *Local) SysctlInt(name string) (value int, err error) {
+	err = s.ns.do(func() error {
+		value, err = kernel.SysctlInt(name)
+		return err
+	})
+	return value, err
+}
+
+// Timeouts implements Stack.
+func (s *Local) Timeouts() (timeouts kernel.Timeouts, err error) {
+	err = s.ns.do(func() error {
+		timeouts, err = kernel.ReadTimeouts()
+		return err
+	})
+	return timeouts, err
+}
+
+// Counters implements Stack.
+func (s *Local) Counters() (counters socket.Counters, err error) {
+	err = s.ns.do(func() error {
+		counters, err = socket.ReadCounters()
+		return err
+	})
+	return counters, err
+}
+
+// Socket implements Stack.
+func (s *Local) Socket(local, remote netip.AddrPort) (socket.Snapshot, error) {
+	return s.diag.Get(local, remote)
+}
+
+// Sockets are all TCP sockets of the stack.
+func (s *Local) Sockets() ([]socket.Snapshot, error) { return s.diag.List() }
+
+// DestroySocket implements Stack.
+func (s *Local) DestroySocket(local, remote netip.AddrPort) error {
+	return s.diag.Destroy(local, remote)
+}
+
+// Refuse implements Stack.
+func (s *Local) Refuse(filter string, port uint16, answer *Answer) error {
+	rule := tcpOnly()
+	if port != 0 {
+		rule = tcpDestinationPort(port)
+	}
+	if answer == nil {
+		rule = append(rule, drop())
+	} else {
+		reject := answer.expr
+		rule = append(rule, &reject)
+	}
+	return setFilter(s.ns, nftables.TableFamilyINet, filter, nftables.ChainHookInput, rule...)
+}
+
+// Accept implements Stack.
+func (s *Local) Accept(filter string) error {
+	return removeFilter(s.ns, nftables.TableFamilyINet, filter)
+}
+
+// StartProcess implements Stack.
+func (s *Local) StartProcess(name string) (p *process.Process, err error) {
+	err = s.ns.do(func() error {
+		p, err = process.Start(process.Options{Name: name})
+		return err
+	})
+	if err == nil {
+		s.processes = append(s.processes, p)
+	}
+	return p, err
+}
+
+// startProgram starts a program, as start does on the thread it is called on.
+func (s *Local) startProgram(start func() (*process.Program, error)) (p *process.Program, err error) {
+	err = s.ns.do(func() error {
+		p, err = start()
+		return err
+	})
+	if err == nil {
+		s.programs = append(s.programs, p)
+	}
+	return p, err
+}
+
+// Close implements Stack. The end of a cable in it goes with the namespace.
+func (s *Local) Close() error {
+	var errs []error
+	for _, p := range s.processes {
+		errs = append(errs, p.Stop())
+	}
+	for _, p := range s.programs {
+		errs = append(errs, p.Stop())
+	}
+	if s.diag != nil {
+		// An orphan that waits for an acknowledgement holds its namespace until tcp_orphan_retries
+		// is through, a minute and more: end it now.
+		s.diag.DestroyAll()
+		errs = append(errs, s.diag.Close())
+	}
+	if s.rtnl != nil {
+		s.rtnl.Close()
+	}
+	return errors.Join(append(errs, s.ns.close())...)
+}
+
+// addAddress gives a device in a namespace an address and returns when it can be used.
+func addAddress(ns *namespace, rtnl *netlink.Handle, link netlink.Link, prefix netip.Prefix) error {
+	usable := func() error { return nil }
+	if prefix.Addr().Is6() {
+		routes, err := ns.watchRoutes()
+		if err != nil {
+			return fmt.Errorf("cannot add %s: %w", prefix, err)
+		}
+		defer routes.Close()
+		usable = func() error { return awaitLocalRoute(routes, prefix.Addr()) }
+	}
+	address := &netlink.Addr{IPNet: ipNet(prefix), Flags: unix.IFA_F_NODAD}
+	if err := rtnl.AddrAdd(link, address); errors.Is(err, os.ErrExist) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("cannot add %s: %w", prefix, err)
+	}
+	if err := usable(); err != nil {
+		return fmt.Errorf("cannot use %s: %w", prefix, err)
+	}
+	return nil
+}
+
+func ipNet(prefix netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen())}
+}
