@@ -20,6 +20,7 @@ type Claim struct {
 	Feature  string        // what a kernel must have, or the claim is unsupported; empty if nothing
 	Program  string        // what must be installed, or specs are unsupported, and comes along into a guest: "nginx"
 	Profile  string        // the only profile it is run in; empty if every
+	Machines bool          // its hosts must be machines, and it is proved by `halfopen pairs` alone
 	Expects  []Expectation // what the releases do that the text leaves open, the oldest first; empty if all do the same
 	Sabotage []string      // at least one name of Catalogue.Sabotages
 }
@@ -53,8 +54,22 @@ func majorMinor(release string) (numbers [2]int) {
 	return numbers
 }
 
-// RunsIn says whether the claim is run in a profile, "scaled" or "defaults".
-func (c Claim) RunsIn(profile string) bool { return c.Profile == "" || c.Profile == profile }
+// RunsIn says whether the claim is run in a profile, "scaled" or "defaults", with any hosts.
+func (c Claim) RunsIn(profile string) bool {
+	return !c.Machines && (c.Profile == "" || c.Profile == profile)
+}
+
+// Confined is the only way to prove a claim that is not run in every profile, with any hosts: "with
+// `--profile defaults`", "by `halfopen pairs`"; empty for others.
+func (c Claim) Confined() string {
+	switch {
+	case c.Machines:
+		return "by `halfopen pairs`"
+	case c.Profile != "":
+		return "with `--profile " + c.Profile + "`"
+	}
+	return ""
+}
 
 // Levels are the known levels, the most binding first.
 func Levels() []string { return []string{"MUST", "SHOULD", "MAY", "kernel-documented", "observed"} }

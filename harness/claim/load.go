@@ -40,6 +40,7 @@ type claimEntry struct {
 	Feature  string   `yaml:"feature"`
 	Program  string   `yaml:"program"`
 	Profile  string   `yaml:"profile"`
+	Hosts    string   `yaml:"hosts"`
 	Sabotage []string `yaml:"sabotage"`
 
 	Expects []expectEntry `yaml:"expects"`
@@ -91,7 +92,7 @@ func Parse(name string, data []byte) (*Catalogue, error) {
 			loaded := Claim{
 				ID: entry.ID, Text: entry.Claim, Level: entry.Level, Story: story.Name,
 				Sources: entry.Sources, Departs: entry.Departs, Seed: entry.Seed, Since: entry.Since, Feature: entry.Feature,
-				Program: entry.Program, Profile: entry.Profile, Sabotage: entry.Sabotage,
+				Program: entry.Program, Profile: entry.Profile, Machines: entry.Hosts == "machines", Sabotage: entry.Sabotage,
 			}
 			for _, e := range entry.Expects {
 				loaded.Expects = append(loaded.Expects, Expectation(e))
@@ -158,6 +159,7 @@ func (e claimEntry) faults(story string, sabotages map[string]string) []string {
 	unless(e.Since == "" || sinceSyntax.MatchString(e.Since), "has since %q, which is not major.minor", e.Since)
 	unless(e.Since == "" || e.Feature != "", "has since without feature")
 	unless(e.Profile == "" || e.Profile == "scaled" || e.Profile == "defaults", "has the profile %q, which is neither scaled nor defaults", e.Profile)
+	unless(e.Hosts == "" || e.Hosts == "machines", "has the hosts %q, which can only be machines", e.Hosts)
 	unless(len(e.Sabotage) > 0, "has no sabotage")
 	for i, name := range e.Sabotage {
 		_, known := sabotages[name]

@@ -157,6 +157,19 @@ var (
 	WithNetworkUnreached = Answer{"ICMP network unreachable", expr.Reject{Type: unix.NFT_REJECT_ICMPX_UNREACH, Code: unix.NFT_REJECT_ICMPX_NO_ROUTE}}
 )
 
+// AnswerNamed is the answer of that name, nil for none.
+func AnswerNamed(name string) (*Answer, error) {
+	if name == "" {
+		return nil, nil
+	}
+	for _, answer := range []Answer{WithReset, WithPortUnreachable, WithHostUnreachable, WithAdminProhibited, WithNetworkUnreached} {
+		if answer.name == name {
+			return &answer, nil
+		}
+	}
+	return nil, fmt.Errorf("there is no answer %q", name)
+}
+
 // tcpDestinationPort matches the port that a segment is for.
 func tcpDestinationPort(port uint16) []expr.Any {
 	return append(tcpOnly(),

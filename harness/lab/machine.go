@@ -3,6 +3,7 @@ package lab
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 
 	"github.com/halfopen/halfopen/harness/kernel"
@@ -10,9 +11,9 @@ import (
 
 // Machine is a computer with a kernel of its own that is a host of a lab: a virtual one.
 type Machine interface {
-	// Boot switches the machine on if it is off, and returns a fresh stack of its kernel. One that is up
+	// Boot switches the machine on if it is off, with that address on its network card, and returns a fresh stack of its kernel. One that is up
 	// and has been closed may have been another lab's before.
-	Boot(profile kernel.Profile, settings map[string]string) (Stack, error)
+	Boot(card net.HardwareAddr, profile kernel.Profile, settings map[string]string) (Stack, error)
 	// Cable is this end of the machine's cable, for as long as it is on: a datagram each way is a frame.
 	Cable() *os.File
 	// SetLink plugs the cable into the machine's device or pulls it out, and the machine sees it.
@@ -36,7 +37,7 @@ func (h *Host) farEnd() string { return h.name + "~" }
 
 // bootMachine is boot for a machine. The cable is plugged in when the kernel is up.
 func (h *Host) bootMachine() (err error) {
-	if h.stack, err = h.machine.Boot(h.lab.profile, h.settings); err != nil {
+	if h.stack, err = h.machine.Boot(h.mac, h.lab.profile, h.settings); err != nil {
 		return err
 	}
 	if h.guest == nil {

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -130,6 +131,36 @@ func (s *Local) Adopt(name string) error {
 		return fmt.Errorf("cannot rename %s: %w", name, err)
 	}
 	return nil
+}
+
+// Surrender moves the device back to the namespace of the calling thread, before a Close: nothing crosses
+// the cable any more.
+func (s *Local) Surrender() error {
+	here, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		return fmt.Errorf("cannot hold this network namespace: %w", err)
+	}
+	defer here.Close()
+	link, err := s.rtnl.LinkByName(device)
+	if err != nil {
+		return fmt.Errorf("cannot find %s: %w", device, err)
+	}
+	if err := s.rtnl.LinkSetNsFd(link, int(here.Fd())); err != nil {
+		return fmt.Errorf("cannot take %s back: %w", device, err)
+	}
+	return nil
+}
+
+// Terminate ends the processes as an orderly shutdown does: SIGTERM, for those that mind it no more than
+// these do.
+func (s *Local) Terminate(ctx context.Context) error {
+	var errs []error
+	for _, p := range s.processes {
+		if _, err := p.Die(ctx, process.Terminated); err != nil && !errors.Is(err, process.ErrDead) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Kernel is the running kernel.

@@ -39,9 +39,10 @@ type Job struct {
 // Options say how to run.
 type Options struct {
 	Profile string
-	Out     string // the folder for the pcapng files; empty for none
-	Procs   int    // how many specs at once
-	Batch   int    // how many specs a process runs at the most, one after another; 1 if it is 0
+	Out     string   // the folder for the pcapng files; empty for none
+	Procs   int      // how many specs at once
+	Batch   int      // how many specs a process runs at the most, one after another; 1 if it is 0
+	Env     []string // further variables of their environment, NAME=VALUE
 
 	// Started and Decided are told of each job, one call at a time; either may be nil.
 	Started func(Job)
@@ -224,6 +225,7 @@ func (e *execution) execute() error {
 	// specs collects when it would become as large as several.
 	process.Env = append(os.Environ(), "GOGC=off", "GOMEMLIMIT=32MiB", "GOMAXPROCS=1", "GODEBUG=asyncpreemptoff=1")
 	process.Env = append(process.Env, stage.Environment(specs, e.options.Profile, e.options.Out, e.jobs[e.undecided[0]].Sabotage)...)
+	process.Env = append(process.Env, e.options.Env...)
 	process.ExtraFiles = []*os.File{theirs, turns} // stage.ResultsFD and stage.TurnFD
 	process.Stdout, process.Stderr = &output, &output
 	// Out of the terminal's group: Ctrl-C is for the runner, which then ends its specs.

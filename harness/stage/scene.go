@@ -52,9 +52,11 @@ func PairAsShipped(ctx context.Context) (client, server *Host) {
 func pair(hosts kernel.Profile) (client, server *Host) {
 	GinkgoHelper()
 	s := newScene(hosts)
+	powerOn("client", "server")
 	client, server = s.addHost("client"), s.addHost("server")
 	s.lengthen(hosts, client, server)
 	s.requireFeatures(client)
+	s.requireFeatures(server)
 	send(Message{Staged: true})
 	return client, server
 }
@@ -84,6 +86,10 @@ func newScene(hosts kernel.Profile) *scene {
 	if proved.Profile != "" && proved.Profile != string(settings.profile) {
 		unsupported(fmt.Sprintf("proved with `--profile %s` alone", proved.Profile))
 	}
+	if machines, err := theMachines(); proved.Machines && machines == nil {
+		mustStage(err)
+		unsupported("proved by `halfopen pairs` alone, with virtual machines for hosts")
+	}
 	running, err := kernel.Running()
 	mustStage(err)
 	s := &scene{identity: id, claim: proved, profile: settings.profile, running: running, sabotage: settings.sabotage}
@@ -95,7 +101,7 @@ func newScene(hosts kernel.Profile) *scene {
 
 func (s *scene) addHost(name string) *Host {
 	GinkgoHelper()
-	return s.host(s.lab.AddHost(name))
+	return s.host(s.plug(name))
 }
 
 // host is a host that was just added to the lab.

@@ -2,6 +2,8 @@ package vm
 
 import (
 	"cmp"
+	"net"
+	"os"
 	"time"
 )
 
@@ -31,6 +33,10 @@ type Config struct {
 	// Programs are executables that the job starts, dynamic or not: they are in the guest at the same path.
 	Programs []string
 
+	// Card makes the guest a computer on a network: it has a network card with this address, and its job
+	// can be spoken to (Lines). It may restart then, which is no end, and its job begins again.
+	Card net.HardwareAddr
+
 	Clock  Clock         // default Virtual
 	Seed   uint64        // of everything random in the guest
 	Append string        // further kernel parameters; they come last, so they win
@@ -56,10 +62,18 @@ func (c Config) withDefaults() Config {
 // Watch is told what a guest says while it runs, one call at a time; any of them may be nil.
 type Watch struct {
 	Attempt func(number int, seed uint64) // the emulator starts, 1 for the first time
-	Up      func()                        // PID 1 begins the job
+	Lines   func(Lines)                   // of a guest with a Card, before it starts; they are the receiver's to close
+	Up      func()                        // PID 1 begins the job; again after each restart of a guest with a Card
 	Message func([]byte) error            // from the job; an error ends the guest
 	Console func(line string)             // without its line end
 	Trouble func(line string)             // a line of the console on which the kernel complains
+}
+
+// Lines are this end of what leads to a guest with a Card. They are stream sockets but for the cable.
+type Lines struct {
+	Cable   *os.File // its network card's: a datagram is a frame
+	Control *os.File // its job's, at guest.OpenControl
+	Monitor *os.File // its emulator's: QMP
 }
 
 // Outcome is how a guest ended, as far as it came.

@@ -49,6 +49,9 @@ const (
 	messagesFD  = 4
 	plainFD     = 5
 	initramfsFD = 6
+	cableFD     = 7 // these of a guest with a Card
+	controlFD   = 8
+	monitorFD   = 9
 )
 
 func inherited(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
@@ -87,7 +90,7 @@ func (c Config) accelerators(device string) []accelerator {
 // arguments is the emulator's command line for one attempt.
 func (c Config) arguments(seed uint64, by accelerator) ([]string, error) {
 	args := []string{
-		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+		"-nodefaults", "-no-user-config", "-display", "none",
 		"-m", strconv.Itoa(c.Memory) + "M",
 		"-smp", "1",
 		"-seed", strconv.FormatUint(uint64(uint32(seed)), 10),
@@ -119,6 +122,17 @@ func (c Config) arguments(seed uint64, by accelerator) ([]string, error) {
 	args = append(args, "-kernel", boot,
 		"-device", "virtio-serial-"+bus,
 		"-device", "virtserialport,chardev=messages,name="+guest.PortName)
+	if c.Card == nil {
+		args = append(args, "-no-reboot")
+	} else {
+		args = append(args,
+			"-netdev", fmt.Sprintf("socket,id=cable,fd=%d", cableFD),
+			"-device", "virtio-net-"+bus+",netdev=cable,mac="+c.Card.String(),
+			"-chardev", fmt.Sprintf("socket,id=control,fd=%d", controlFD),
+			"-device", "virtserialport,chardev=control,name="+guest.ControlName,
+			"-chardev", fmt.Sprintf("socket,id=monitor,fd=%d", monitorFD),
+			"-mon", "chardev=monitor,mode=control")
+	}
 	model := processor
 	if by == virtualization {
 		model = "host"

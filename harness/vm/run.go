@@ -77,12 +77,25 @@ func attempt(ctx context.Context, qemu string, config Config, by accelerator, se
 		_, _ = unix.FcntlInt(theirs[i].Fd(), unix.F_SETPIPE_SZ, 1<<20)
 	}
 
+	files := []*os.File{theirs[0], theirs[1], theirs[2], initramfs} // consoleFD and so on
+	if config.Card != nil {
+		lines, far, err := connect()
+		if err != nil {
+			return outcome, err
+		}
+		defer closeAll(far...)
+		files = append(files, far...)
+		if watch.Lines != nil {
+			watch.Lines(lines)
+		}
+	}
+
 	ctx, cancel := context.WithTimeoutCause(ctx, config.Budget, ErrBudget)
 	defer cancel()
 	var errorOutput bytes.Buffer
 	command := exec.CommandContext(ctx, qemu, args...)
 	command.Stderr = &errorOutput
-	command.ExtraFiles = []*os.File{theirs[0], theirs[1], theirs[2], initramfs} // consoleFD and so on
+	command.ExtraFiles = files
 	command.SysProcAttr = &syscall.SysProcAttr{
 		Pdeathsig: unix.SIGKILL,
 		Setpgid:   true, // a terminal's Ctrl-C is for this process, which ends its guests
@@ -140,6 +153,29 @@ func attempt(ctx context.Context, qemu string, config Config, by accelerator, se
 		return outcome, because(ErrPanic, last, "the guest's kernel panicked")
 	}
 	return outcome, because(ErrEnded, last, "the guest ended before its job was done")
+}
+
+// connect makes the lines of a guest with a Card, and their far ends from cableFD on.
+func connect() (lines Lines, far []*os.File, err error) {
+	near := []**os.File{&lines.Cable, &lines.Control, &lines.Monitor}
+	for i, what := range []string{"cable", "control line", "monitor"} {
+		kind := unix.SOCK_STREAM
+		if near[i] == &lines.Cable {
+			kind = unix.SOCK_DGRAM
+		}
+		pair, err := unix.Socketpair(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0)
+		if err == nil {
+			// Reads of ours wait in the runtime's poller and end when the file is closed.
+			err = unix.SetNonblock(pair[0], true)
+		}
+		if err != nil {
+			closeAll(append(far, lines.Cable, lines.Control, lines.Monitor)...)
+			return lines, nil, fmt.Errorf("cannot make the guest's %s: %w", what, err)
+		}
+		*near[i] = os.NewFile(uintptr(pair[0]), "this end of the guest's "+what)
+		far = append(far, os.NewFile(uintptr(pair[1]), "the guest's end of its "+what))
+	}
+	return lines, far, nil
 }
 
 func closeAll(files ...*os.File) {

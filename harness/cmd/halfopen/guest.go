@@ -10,10 +10,12 @@ import (
 	"slices"
 	"time"
 
+	"github.com/halfopen/halfopen/harness/machine"
 	"github.com/halfopen/halfopen/harness/report"
 	"github.com/halfopen/halfopen/harness/runner"
 	"github.com/halfopen/halfopen/harness/stage"
 	"github.com/halfopen/halfopen/harness/vm"
+	"github.com/halfopen/halfopen/harness/vm/guest"
 )
 
 // guestJob is what the program does in a guest: the part of a run that needs the kernel.
@@ -23,6 +25,8 @@ type guestJob struct {
 	Clock    vm.Clock `json:"clock"`
 	Sabotage string   `json:"sabotage,omitempty"`
 	Procs    int      `json:"procs"`
+
+	Serve bool `json:"serve,omitempty"` // it is a host of a lab outside and runs no specs
 }
 
 // guestNews is one message of a guest: one of its fields is set. The capture of a decided spec
@@ -67,6 +71,15 @@ const guestResults = "/results"
 // start this program costs as much as half a spec.
 const guestBatch = 32
 
+// serveHost is PID 1's work in a machine that is a host of a lab.
+func serveHost() error {
+	line, err := guest.OpenControl()
+	if err != nil {
+		return err
+	}
+	return machine.Serve(line)
+}
+
 // inGuest is PID 1's work: it runs the specs and sends each result as soon as it is there.
 func inGuest(encoded []byte, send func([]byte) error) int {
 	if err := proveHere(encoded, send); err != nil {
@@ -80,6 +93,9 @@ func proveHere(encoded []byte, send func([]byte) error) error {
 	var job guestJob
 	if err := json.Unmarshal(encoded, &job); err != nil {
 		return fmt.Errorf("cannot understand the job: %w", err)
+	}
+	if job.Serve {
+		return serveHost()
 	}
 	specs := stage.Specs()
 	var plan []runner.Job

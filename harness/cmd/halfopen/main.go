@@ -30,6 +30,7 @@ const (
 type commands struct {
 	Run       runCommand       `cmd:"" help:"Check the running kernel."`
 	Matrix    matrixCommand    `cmd:"" help:"Check several kernels in virtual machines and put them side by side."`
+	Pairs     pairsCommand     `cmd:"" help:"Check kernels against each other in pairs of virtual machines that really crash, panic and restart."`
 	Kernels   kernelsCommand   `cmd:"" help:"The kernels that can be had by name: what is cached, what is gone."`
 	Claims    claimsCommand    `cmd:"" help:"What there is to prove, and what of RFC 9293 it covers."`
 	Explain   explainCommand   `cmd:"" help:"Tell all that is known of a claim: sources, staging, sabotages, releases, other kernels."`
@@ -56,7 +57,7 @@ func run(args []string) int {
 	parser := kong.Must(&commands{},
 		kong.Name("halfopen"),
 		kong.Description("What a TCP connection does when the other end breaks, proved on a real Linux kernel."),
-		kong.Vars{"procs": strconv.Itoa(runner.DefaultProcs())},
+		kong.Vars{"procs": strconv.Itoa(runner.DefaultProcs()), "pairclaims": strconv.Itoa(len(pairClaims))},
 	)
 	parsed, err := parser.Parse(args)
 	if err != nil {

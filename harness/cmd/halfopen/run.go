@@ -85,8 +85,8 @@ func choose(names []string, family int) (*claim.Catalogue, []claim.Claim, error)
 func list(claims []claim.Claim) {
 	for _, c := range claims {
 		only := ""
-		if c.Profile != "" {
-			only = " (profile " + c.Profile + " alone)"
+		if confined := c.Confined(); confined != "" {
+			only = " (" + confined + " alone)"
 		}
 		fmt.Printf("%-42s %s%s\n", c.ID, c.Text, only)
 	}
@@ -98,6 +98,11 @@ func (c *runCommand) plan(catalogue *claim.Catalogue, chosen []claim.Claim) []ru
 	for _, each := range chosen {
 		wanted[each.ID] = each.RunsIn(c.Profile)
 	}
+	return c.jobs(catalogue, wanted)
+}
+
+// jobs are the specs of the claims that are wanted, in the catalogue's order.
+func (c *runCommand) jobs(catalogue *claim.Catalogue, wanted map[string]bool) []runner.Job {
 	var plan []runner.Job
 	for _, spec := range stage.Specs() {
 		if wanted[spec.Claim] && (c.Family == 0 || c.Family == spec.Family) {
@@ -159,7 +164,7 @@ func (c *runCommand) extent(catalogue *claim.Catalogue, plan []runner.Job) strin
 	chosen, _ := catalogue.Select(c.Names) // it went well before
 	for _, each := range chosen {
 		if !each.RunsIn(c.Profile) {
-			text += fmt.Sprintf("\nnot run: %s, which is proved with `--profile %s` alone", each.ID, each.Profile)
+			text += fmt.Sprintf("\nnot run: %s, which is proved %s alone", each.ID, each.Confined())
 		}
 	}
 	return text

@@ -12,6 +12,9 @@ const (
 // PortName is the virtio port over which messages go out.
 const PortName = "halfopen.messages"
 
+// ControlName is the virtio port over which the job of a guest with a network card is spoken to.
+const ControlName = "halfopen.control"
+
 // Plan is what PID 1 is to do.
 type Plan struct {
 	Modules []string `json:"modules"` // files in the initramfs, in load order

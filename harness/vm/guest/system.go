@@ -102,18 +102,12 @@ func (linux) SeedRandom(seed []byte) error {
 const serialPort = "/dev/ttyS1"
 
 func (linux) OpenMessages() (io.WriteCloser, error) {
-	names, err := filepath.Glob("/sys/class/virtio-ports/*/name")
+	path, err := virtioPort(PortName)
 	if err != nil {
 		return nil, err
 	}
-	for _, path := range names {
-		name, err := os.ReadFile(path)
-		if err != nil {
-			return nil, err
-		}
-		if strings.TrimSpace(string(name)) == PortName {
-			return open(filepath.Join("/dev", filepath.Base(filepath.Dir(path))))
-		}
+	if path != "" {
+		return open(path)
 	}
 	port, err := open(serialPort)
 	if err != nil {
@@ -123,6 +117,36 @@ func (linux) OpenMessages() (io.WriteCloser, error) {
 		return nil, fmt.Errorf("cannot make %s carry bytes as they are: %w", serialPort, err)
 	}
 	return port, nil
+}
+
+// virtioPort is the device of the port with a name; empty if there is none.
+func virtioPort(wanted string) (path string, err error) {
+	names, err := filepath.Glob("/sys/class/virtio-ports/*/name")
+	if err != nil {
+		return "", err
+	}
+	for _, path := range names {
+		name, err := os.ReadFile(path)
+		if err != nil {
+			return "", err
+		}
+		if strings.TrimSpace(string(name)) == wanted {
+			return filepath.Join("/dev", filepath.Base(filepath.Dir(path))), nil
+		}
+	}
+	return "", nil
+}
+
+// OpenControl opens the port over which the job is spoken to.
+func OpenControl() (io.ReadWriteCloser, error) {
+	path, err := virtioPort(ControlName)
+	if err == nil && path == "" {
+		err = fmt.Errorf("there is no virtio port %s", ControlName)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.OpenFile(path, os.O_RDWR, 0)
 }
 
 // raw keeps the terminal's line discipline from turning a newline into two bytes.
