@@ -60,6 +60,21 @@ func (s *scene) plug(name string) (*lab.Host, error) {
 	return s.lab.AddHost(name)
 }
 
+// outlastBoot makes the hosts of a lab with machines wait for a crashed one for as long as a kernel takes to
+// boot, which is 4 s on an idle processor and 10 on a busy one; the scaled profile would give up before.
+func outlastBoot(hosts ...*Host) {
+	GinkgoHelper()
+	machines, err := theMachines()
+	mustStage(err)
+	if machines == nil {
+		return
+	}
+	for _, host := range hosts {
+		host.SetSysctl("net.ipv4.tcp_retries2", 6)          // the last copy leaves 12.6 s after the write, and it is given up at 25
+		host.SetSysctl("net.ipv4.tcp_keepalive_probes", 12) // a dead peer is found after 13 s
+	}
+}
+
 // powerOn starts the machines that will be the lab's hosts, so that their kernels boot side by side.
 func powerOn(names ...string) {
 	GinkgoHelper()

@@ -54,6 +54,7 @@ func pair(hosts kernel.Profile) (client, server *Host) {
 	s := newScene(hosts)
 	powerOn("client", "server")
 	client, server = s.addHost("client"), s.addHost("server")
+	outlastBoot(client, server)
 	s.lengthen(hosts, client, server)
 	s.requireFeatures(client)
 	s.requireFeatures(server)

@@ -66,7 +66,7 @@ func (c *pairsCommand) Run(ctx context.Context) error {
 	for _, p := range pairs {
 		titles = append(titles, p.title())
 	}
-	b := newBoard(os.Stdout, 1)
+	b := newBoard(os.Stdout, len(pairs))
 	b.print("%d pairs of kernels, client>server, scaled profile, %d specs each", len(pairs), len(plan))
 	side := sideBySide{names: titles, folders: foldersOf(titles), procs: 1, specs: len(plan), board: b}
 	for i := range pairs {
