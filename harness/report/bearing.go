@@ -54,7 +54,7 @@ var bearings = map[Bearing][]string{
 	OnRouter: {"dropped", "kept_for", "entry_state", "entry_timeout"},
 	OnWire: {
 		"abort_clock", "fin_after", "rst_after", "answer_after", "tail_loss_probe_after", "first_retransmission_after", "first_probe_after",
-		"probe_interval", "first_window_probe_after", "window_probe_interval", "longest_interval", "silent_for", "undetected_for",
+		"probe_interval", "first_window_probe_after", "window_probe_interval", "longest_interval", "silent_for", "back_after", "undetected_for",
 		"retransmissions", "fin_copies", "probes", "window_probes", "answers_left_out", "probes_answered", "syns", "synacks",
 		"challenge_acks", "resets", "segments",
 	},

@@ -66,6 +66,7 @@ func Quantities() []Quantity {
 		{"closed_after", Seconds, "from the fault to the last segment of the close", "closed after %s"},
 		{"expired_after", Seconds, "from entering a state to its expiry", "expired after %s"},
 		{"close_blocked_for", Seconds, "how long close(2), shutdown(2) or the death of the process took", "close blocked for %s"},
+		{"back_after", Seconds, "from a machine's crash or restart to its being back on the network", "back after %s"},
 		{"silent_for", Seconds, "how long the wire was watched and nothing was on it", "silent for %s"},
 		{"retransmissions", Count, "segments of data sent again, tail-loss probe included", "%s retransmissions"},
 		{"fin_copies", Count, "FINs sent again, tail-loss probe included", "%s more FINs"},
