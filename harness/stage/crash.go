@@ -1,10 +1,13 @@
 package stage
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 
+	"github.com/halfopen/halfopen/harness/lab"
 	"github.com/halfopen/halfopen/harness/mono"
 )
 
@@ -14,24 +17,24 @@ import (
 // Panic makes the host's kernel panic, and boot again by itself, which Return waits for.
 func (h *Host) Panic() time.Duration {
 	GinkgoHelper()
-	return h.fault(func() error { return h.lab.Panic(true) })
+	return h.strike(func() error { return h.lab.Panic(true) })
 }
 
 // PanicForGood makes the host's kernel panic and stay as it is: kernel.panic is 0.
 func (h *Host) PanicForGood() time.Duration {
 	GinkgoHelper()
 	if h.scene.sabotaged("pause-instead") {
-		at := h.fault(h.lab.Pause)
+		at := h.strike(h.lab.Pause)
 		mustStage(h.lab.Resume())
 		return at
 	}
-	return h.fault(func() error { return h.lab.Panic(false) })
+	return h.strike(func() error { return h.lab.Panic(false) })
 }
 
 // Reset presses the host's reset button; Return waits until it is up again.
 func (h *Host) Reset() time.Duration {
 	GinkgoHelper()
-	return h.fault(h.lab.Reset)
+	return h.strike(h.lab.Reset)
 }
 
 // Restart restarts the host in order: its processes end, then its kernel. It is back when Return has
@@ -41,7 +44,7 @@ func (h *Host) Restart() time.Duration {
 	if h.scene.sabotaged("reset-instead") {
 		return h.Reset()
 	}
-	return h.fault(h.lab.Restart)
+	return h.strike(h.lab.Restart)
 }
 
 // Return waits until a host that restarts is back with its addresses, and with no memory of any connection.
@@ -50,24 +53,29 @@ func (h *Host) Return() time.Duration {
 	if h.scene.sabotaged("no-reboot") {
 		return mono.Now()
 	}
-	return h.fault(h.lab.Return)
+	return h.strike(h.lab.Return)
 }
 
 // Pause makes the host hang, with its clock, as a virtual machine that is stopped or moved.
 func (h *Host) Pause() time.Duration {
 	GinkgoHelper()
-	at := h.fault(h.lab.Pause)
-	if h.scene.sabotaged("power-off-instead") {
-		return h.fault(h.lab.PowerOff)
-	}
-	return at
+	return h.strike(h.lab.Pause)
 }
 
 // Resume lets it go on.
 func (h *Host) Resume() time.Duration {
 	GinkgoHelper()
-	if h.scene.sabotaged("no-resume") || !h.lab.Up() {
-		return mono.Now()
-	}
-	return h.fault(h.lab.Resume)
+	return h.strike(h.lab.Resume)
+}
+
+// strike is fault for what takes a machine: where the host is a namespace, the spec is unsupported.
+func (h *Host) strike(set func() error) time.Duration {
+	GinkgoHelper()
+	return h.fault(func() error {
+		err := set()
+		if errors.Is(err, lab.ErrNoMachine) {
+			unsupported(fmt.Sprintf("the %s is a network namespace here, and only a machine can do this", h))
+		}
+		return err
+	})
 }

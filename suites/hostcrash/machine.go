@@ -56,7 +56,7 @@ var _ = Story("host-crash", func() {
 		})
 
 	It("forgets in a reset, without a word, and answers the survivor with a RST once it has booted again",
-		Claim("host-crash/reset-rst"), SpecPriority(8), func(ctx SpecContext) {
+		Claim("host-crash/hard-reset-rst"), SpecPriority(8), func(ctx SpecContext) {
 			client, server := Pair(ctx)
 			broken, survivor := Connect(ctx, client, server).Split(ServerBreaks)
 			survivor.Host.PinNeighbour(broken.Host)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/halfopen/halfopen/harness/claim"
@@ -139,7 +140,11 @@ func (c *pairsCommand) kernels() ([]string, error) {
 // pair is two kernels, a client's and a server's.
 type pair struct{ client, server string }
 
-func (p pair) title() string { return p.client + ">" + p.server }
+// title names the pair without what all names have in common.
+func (p pair) title() string {
+	short := func(name string) string { return strings.TrimPrefix(name, "debian:") }
+	return short(p.client) + ">" + short(p.server)
+}
 
 // pairsOf are every two of the kernels, both ways round.
 func pairsOf(names []string) []pair {
@@ -204,6 +209,11 @@ func (c *pairsCommand) prove(ctx context.Context, catalogue *claim.Catalogue, pl
 		Started: func(job runner.Job) { watch.Step(title(job.Spec)) },
 		Decided: func(_ runner.Job, result report.SpecResult) { watch.Decided(result) },
 	})
+	for i := range specs {
+		if specs[i].Rerun != "" {
+			specs[i].Rerun = fmt.Sprintf("halfopen pairs --kernels %s,%s --family %d %s", p.client, p.server, specs[i].Family, specs[i].Claim)
+		}
+	}
 	tested, err := kernelHere()
 	if err != nil {
 		return report.Run{}, nil, err
