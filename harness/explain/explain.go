@@ -161,6 +161,9 @@ func (b *builder) needs() []Line {
 	if b.proved.Profile != "" {
 		lines = append(lines, Line{Right: "the profile " + b.proved.Profile + ", the only one it is run in"})
 	}
+	if b.proved.Machines {
+		lines = append(lines, Line{Right: "machines for hosts, each with a kernel of its own"})
+	}
 	return lines
 }
 
@@ -263,6 +266,9 @@ func headline(v baseline.Verdict) string {
 
 func prove(proved claim.Claim) string {
 	command := "halfopen run " + proved.ID
+	if proved.Machines {
+		command = "halfopen pairs " + proved.ID
+	}
 	if proved.Profile == "defaults" {
 		// On the wall clock it takes as long as the kernel's timeouts do.
 		command += " --kernel debian:6.12"

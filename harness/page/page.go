@@ -238,11 +238,17 @@ func rank(v report.Verdict) int {
 // command is what proves a claim again, or all of the run.
 func command(in Input, id string, family int) string {
 	words := []string{"halfopen", "run"}
+	if len(in.Run.Pair) > 0 {
+		words = []string{"halfopen", "pairs", "--kernels", strings.Join(in.Run.Pair, ",")}
+	}
 	if id != "" {
 		words = append(words, id)
 	}
 	if family != 0 {
 		words = append(words, "--family", strconv.Itoa(family))
+	}
+	if len(in.Run.Pair) > 0 {
+		return strings.Join(words, " ")
 	}
 	words = append(words, "--profile", in.Run.Profile)
 	if in.Run.Sabotage != "" {

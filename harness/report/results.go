@@ -22,6 +22,7 @@ type Run struct {
 	Schema   string   `json:"schema"`
 	Halfopen string   `json:"halfopen,omitempty"` // the version of the program that made it
 	Kernel   Kernel   `json:"kernel"`
+	Pair     []string `json:"pair,omitempty"`     // where the hosts were machines: the client's kernel and the server's, as they were asked for
 	Clock    string   `json:"clock"`              // "real" or "virtual"
 	Seed     uint64   `json:"seed,omitempty"`     // of everything random in the guest, if it was one
 	Attempts int      `json:"attempts,omitempty"` // 2 if a guest died before its kernel was up and was started again, with another seed

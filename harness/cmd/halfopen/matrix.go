@@ -90,7 +90,11 @@ func (c *matrixCommand) Run(ctx context.Context) error {
 // finish writes the matrix and gives the command's verdict.
 func (c *matrixCommand) finish(ctx context.Context, catalogue *claim.Catalogue, columns []matrix.Column, b *board, took time.Duration) error {
 	m, err := writeMatrix(c.Out, catalogue, columns, b)
-	fmt.Printf("%d kernels in %.1f s\nresults  %s, matrix.json, matrix.txt, a folder per kernel\n", len(columns), took.Seconds(), filepath.Join(c.Out, "matrix.html"))
+	what := "kernel"
+	if len(columns) > 0 && len(columns[0].Run.Pair) > 0 {
+		what = "pair"
+	}
+	fmt.Printf("%d %ss in %.1f s\nresults  %s, matrix.json, matrix.txt, a folder per %[2]s\n", len(columns), what, took.Seconds(), filepath.Join(c.Out, "matrix.html"))
 	if ctx.Err() != nil {
 		err = errors.Join(err, context.Cause(ctx))
 	}
@@ -245,7 +249,11 @@ func (s *sideBySide) one(ctx context.Context, i int) matrix.Column {
 		s.board.print("%-13s %s", name, strings.TrimLeft(strings.TrimPrefix(first, name), ": "))
 		return column
 	}
-	s.board.print("%-13s %-28s %d specs%s  %.1f s, of the guest's %.0f s", name, column.Run.Kernel.Release, len(column.Specs), tally(counts), column.WallSeconds, column.Run.Seconds)
+	virtual := ""
+	if column.Run.Clock == string(vm.Virtual) {
+		virtual = fmt.Sprintf(", of the guest's %.0f s", column.Run.Seconds)
+	}
+	s.board.print("%-13s %-28s %d specs%s  %.1f s%s", name, column.Run.Kernel.Release, len(column.Specs), tally(counts), column.WallSeconds, virtual)
 	return column
 }
 
