@@ -6,6 +6,11 @@
 // namespace; a host's cable is the veth pair between the two. Unplugging a cable takes the switch's
 // end down: carrier goes from that host alone, and every other host sees silence.
 //
+// A host can also be a machine (Machine) with a kernel of its own, whose cable ends in the same switch: the
+// far end of its veth is joined to the machine's network card frame by frame. What is asked of a host's
+// kernel goes through its Stack, which is a namespace's (Local) or a machine's, so that a spec need not
+// know. Only a machine can Panic, Reset, Restart and Pause.
+//
 // A router may stand between the hosts: a namespace with a cable in each of two networks, which
 // forwards between them and can be a firewall or a NAT. The second network is one more bridge in the
 // switch's namespace, so that one capture sees both cables.

@@ -16,6 +16,9 @@
 // nothing with it, and outlives its parent's death. It ends with Holder.Exit, Holder.Kill,
 // Process.Stop, or when the spec's own process ends in any way.
 //
+// A process can also be on another machine: its requests and answers cross that machine's control line
+// instead (Remote). It can do all but fork a holder, which takes a descriptor.
+//
 // A program is a process that was written for something else: another executable, or this one in the
 // role of another package. It is killed and frozen like a process and heard on its stdout and stderr,
 // and cannot be told anything.

@@ -6,6 +6,9 @@
 // breaks something and says what it expects. Everything a spec starts ends with it, and its
 // packets, faults, reads, writes and state changes are left in a pcapng file.
 //
+// Hosts are network namespaces, or machines where a table says so (Machines): a spec is the same, and the
+// times at a machine are known to within what its control line takes, about a millisecond.
+//
 // Words: an End is one side of a connection: the host, the process that holds the socket, and the
 // socket. Where a Program holds it (nginx, Go's web server or client) it does what that was written
 // for, and not what the spec says. The end that breaks is broken, the other is the survivor. A Fault is
