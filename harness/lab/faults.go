@@ -87,6 +87,9 @@ func (h *Host) LinkDown() error {
 	if err := h.tell(func(s Stack) error { return s.SetLink(false) }); err != nil {
 		return fmt.Errorf("cannot set %s of %s down: %w", device, h.name, err)
 	}
+	if err := h.portFollows(false); err != nil {
+		return err
+	}
 	h.lab.Note("%s: link set down", h.name)
 	return h.carrierNoticed()
 }
@@ -102,6 +105,9 @@ func (h *Host) LinkUp() error {
 	})
 	if err != nil {
 		return fmt.Errorf("cannot set %s of %s up: %w", device, h.name, err)
+	}
+	if err := h.portFollows(true); err != nil {
+		return err
 	}
 	h.lab.Note("%s: link set up", h.name)
 	return h.carrierNoticed()

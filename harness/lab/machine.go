@@ -82,6 +82,22 @@ func (h *Host) setMachineLink(up bool) error {
 	return nil
 }
 
+// portFollows gives the switch's port the carrier that a machine's device puts on the cable; that of a
+// namespace's device follows by itself.
+func (h *Host) portFollows(up bool) error {
+	if h.machine == nil {
+		return nil
+	}
+	set := h.lab.rtnl.LinkSetDown
+	if up {
+		set = h.lab.rtnl.LinkSetUp
+	}
+	if err := set(h.port); err != nil {
+		return fmt.Errorf("cannot set the port of %s: %w", h.name, err)
+	}
+	return nil
+}
+
 // crash makes a machine lose all it has, while its cable stays plugged in. Done tells how it went.
 func (h *Host) crash(how string, strike func() error) error {
 	if h.machine == nil {

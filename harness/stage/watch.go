@@ -86,6 +86,10 @@ func (e *End) SeesNext(ctx context.Context, patience time.Duration, predicate ma
 	return e.SeesWithin(ctx, patience+Soon, predicate.After(mono.Now()))
 }
 
+// UntilNextCopy is how long the next copy of what was written may take, if there is one to come: as long
+// again as it has been tried, as the intervals double.
+func UntilNextCopy(written time.Duration) time.Duration { return mono.Now() - written + Soon }
+
 // SeesByTimeout returns the n-th retransmission, from 1, of the end's unanswered write that the
 // retransmission timer sent, and waits for it as long as the model says that it takes.
 func (e *End) SeesByTimeout(ctx context.Context, model timing.Retransmission, n int) wire.Segment {

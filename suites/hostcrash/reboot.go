@@ -18,7 +18,7 @@ var _ = Story("host-crash", func() {
 			reading := survivor.StartRead()
 			broken.Host.Reboot() // same addresses, no memory of the connection
 
-			outcome := reading.Within(ctx, Soon)
+			outcome := reading.Within(ctx, UntilNextCopy(written))
 			Expect(outcome).To(FailWith(unix.ECONNRESET))
 			Expect(survivor.Wire(ctx)).To(ShowInOrder(Data().From(survivor), Retransmission().From(survivor), RST().From(broken)))
 			Expect(survivor.State()).To(Equal(socket.Gone))
@@ -30,11 +30,11 @@ var _ = Story("host-crash", func() {
 			client, server := Pair(ctx)
 			broken, survivor := Connect(ctx, client, server).Split(ServerBreaks)
 			died := broken.Host.PowerOff()
-			survivor.Write(ctx, "are you there?")
+			written := survivor.Write(ctx, "are you there?")
 			reading := survivor.StartRead()
 			back := broken.Host.RebootListening(ctx)
 
-			outcome := reading.Within(ctx, Soon)
+			outcome := reading.Within(ctx, UntilNextCopy(written))
 			wire := survivor.Wire(ctx).Since(died)
 			Expect(wire).To(ShowExactly(append(copies(survivor, len(wire.Segments())-1), RST().From(broken).Delivered())...))
 			Expect(wire).To(ShowTimes(1, Retransmission().From(survivor).Delivered().After(back)))
@@ -46,11 +46,11 @@ var _ = Story("host-crash", func() {
 	ItOnEitherSide("tells the application ECONNRESET once, and EPIPE when it writes again",
 		Claim("host-crash/reboot-econnreset"), func(ctx SpecContext, broken, survivor *End) {
 			died := broken.Host.PowerOff()
-			survivor.Write(ctx, "are you there?")
+			written := survivor.Write(ctx, "are you there?")
 			reading := survivor.StartRead()
 			broken.Host.Reboot()
 
-			outcome := reading.Within(ctx, Soon)
+			outcome := reading.Within(ctx, UntilNextCopy(written))
 			Expect(outcome).To(FailWith(unix.ECONNRESET))
 			again := survivor.TryWrite(ctx, "hello?")
 			Expect(again).To(FailWith(unix.EPIPE))
