@@ -47,13 +47,15 @@ func (h *Host) Restart() time.Duration {
 	return h.strike(h.lab.Restart)
 }
 
-// Return waits until a host that restarts is back with its addresses, and with no memory of any connection.
+// Return waits until a host that restarts is back with its addresses, and with no memory of any connection,
+// and returns the moment when it is.
 func (h *Host) Return() time.Duration {
 	GinkgoHelper()
 	if h.scene.sabotaged("no-reboot") {
 		return mono.Now()
 	}
-	return h.strike(h.lab.Return)
+	h.strike(h.lab.Return)
+	return mono.Now()
 }
 
 // Pause makes the host hang, with its clock, as a virtual machine that is stopped or moved.
