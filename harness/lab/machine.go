@@ -135,7 +135,7 @@ func (h *Host) Panic(restart bool) error {
 }
 
 // Reset presses the host's reset button; Return waits until it is up again.
-func (h *Host) Reset() error { return h.crash("reset", func() error { return h.machine.Reset() }) }
+func (h *Host) Reset() error { return h.crash("reset button", func() error { return h.machine.Reset() }) }
 
 // Restart restarts the host in an orderly way: its processes end, its kernel says what it has to say, and
 // it boots again. Return waits for it.
@@ -166,7 +166,7 @@ func (h *Host) Return() error {
 }
 
 // Pause makes the host hang, with its clock, and Resume lets it go on.
-func (h *Host) Pause() error { return h.machineDoes("paused", Machine.Pause) }
+func (h *Host) Pause() error { return h.machineDoes("hangs", Machine.Pause) }
 
 // Resume lets a paused host go on.
 func (h *Host) Resume() error { return h.machineDoes("goes on", Machine.Resume) }

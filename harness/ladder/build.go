@@ -320,7 +320,7 @@ func (b *builder) note(n wire.Note) {
 // faultWords are how notes of the lab and the stage say that something is broken, or whole again.
 func faultWords() []string {
 	return []string{
-		"power off", "up again", "plugged", "link set", "killed", "frozen", "thawed", "exited", "child exits",
+		"power off", "up again", "kernel panic", "reset button", "orderly restart", "hangs", "goes on", "plugged", "link set", "killed", "frozen", "thawed", "exited", "child exits",
 		"blackhole", "swallows", "is deleted", "has expired", "forgotten", "forged", "SOCK_DESTROY",
 		"removed", "restored", "address ", "of before reaches", "ICMP", "firewall",
 	}

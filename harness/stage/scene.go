@@ -20,6 +20,7 @@ import (
 // scene is what one spec has set up: its lab and what it must know to judge and to report.
 type scene struct {
 	lab      *lab.Lab
+	hosts    []*Host
 	identity Identity
 	claim    claim.Claim
 	profile  kernel.Profile
@@ -114,7 +115,9 @@ func (s *scene) host(host *lab.Host, err error) *Host {
 	}
 	its, err := host.Kernel()
 	mustStage(err)
-	return &Host{scene: s, lab: host, kernel: its}
+	added := &Host{scene: s, lab: host, kernel: its}
+	s.hosts = append(s.hosts, added)
+	return added
 }
 
 // strike leaves the evidence behind and takes the stage down.
@@ -143,8 +146,16 @@ func (s *scene) record(path string) error {
 	if err != nil {
 		return fmt.Errorf("cannot write the packets: %w", err)
 	}
-	title := fmt.Sprintf("%s over IPv%d on Linux %s: %s", s.claim.ID, s.identity.Family, s.running.Release, s.claim.Text)
+	title := fmt.Sprintf("%s over IPv%d on Linux %s: %s", s.claim.ID, s.identity.Family, s.released(), s.claim.Text)
 	return errors.Join(s.lab.Wire().WritePcapng(file, wire.Meta{Comment: title}), file.Close())
+}
+
+// released is the running kernel's release, or the releases of the two hosts' where these are machines.
+func (s *scene) released() string {
+	if machines, _ := theMachines(); machines == nil || len(s.hosts) != 2 {
+		return s.running.Release
+	}
+	return s.hosts[0].kernel.Release + " > " + s.hosts[1].kernel.Release
 }
 
 // Elapse lets time pass in which nothing is done: the only wait that is not for an event, because
