@@ -135,7 +135,9 @@ func (h *Host) Panic(restart bool) error {
 }
 
 // Reset presses the host's reset button; Return waits until it is up again.
-func (h *Host) Reset() error { return h.crash("reset button", func() error { return h.machine.Reset() }) }
+func (h *Host) Reset() error {
+	return h.crash("reset button", func() error { return h.machine.Reset() })
+}
 
 // Restart restarts the host in an orderly way: its processes end, its kernel says what it has to say, and
 // it boots again. Return waits for it.
