@@ -15,6 +15,7 @@ import (
 // cable carries frames between the far end of a veth, whose near end is a port of the switch, and a
 // machine. A tap device would do the same, and is most often root's alone to open.
 type cable struct {
+	machine               *os.File // Machine.Cable
 	switchEnd, machineEnd *os.File // a packet socket, and one whose datagrams are frames
 	carrying              atomic.Bool
 	carriers              sync.WaitGroup
@@ -53,7 +54,7 @@ func (l *Lab) layCable(device string, machine *os.File) (*cable, error) {
 	if err := unix.SetNonblock(own, true); err != nil {
 		return nil, errors.Join(err, unix.Close(fd), unix.Close(own))
 	}
-	c := &cable{switchEnd: os.NewFile(uintptr(fd), "switch's end of "+device), machineEnd: os.NewFile(uintptr(own), "machine's end of "+device)}
+	c := &cable{machine: machine, switchEnd: os.NewFile(uintptr(fd), "switch's end of "+device), machineEnd: os.NewFile(uintptr(own), "machine's end of "+device)}
 	c.drain()
 	c.carriers.Go(func() { c.run(c.switchEnd, c.machineEnd) })
 	c.carriers.Go(func() { c.run(c.machineEnd, c.switchEnd) })

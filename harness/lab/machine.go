@@ -40,10 +40,18 @@ func (h *Host) bootMachine() (err error) {
 	if h.stack, err = h.machine.Boot(h.mac, h.lab.profile, h.settings); err != nil {
 		return err
 	}
-	if h.guest == nil {
+	if h.port == nil {
 		if err := h.plugIn(h.newCable(h.farEnd())); err != nil {
 			return err
 		}
+	}
+	if h.guest != nil && h.guest.machine != h.machine.Cable() { // it has been off in between
+		if err := h.guest.close(); err != nil {
+			return err
+		}
+		h.guest = nil
+	}
+	if h.guest == nil {
 		if h.guest, err = h.lab.layCable(h.farEnd(), h.machine.Cable()); err != nil {
 			return err
 		}
