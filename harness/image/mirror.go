@@ -68,7 +68,9 @@ func (p *puller) places(suite string) ([]place, error) {
 			for _, s := range sources {
 				if slices.ContainsFunc(s.suites, func(other string) bool { return isDebian(other, table) }) {
 					for _, uri := range s.uris {
-						add(sibling(uri), s)
+						if !strings.HasSuffix(strings.TrimRight(uri, "/"), securityEnding) {
+							add(sibling(uri), s)
+						}
 					}
 				}
 			}

@@ -90,11 +90,14 @@ func (c *matrixCommand) Run(ctx context.Context) error {
 // finish writes the matrix and gives the command's verdict.
 func (c *matrixCommand) finish(ctx context.Context, catalogue *claim.Catalogue, columns []matrix.Column, b *board, took time.Duration) error {
 	m, err := writeMatrix(c.Out, catalogue, columns, b)
-	what := "kernel"
+	what, several := "kernel", "s"
 	if len(columns) > 0 && len(columns[0].Run.Pair) > 0 {
 		what = "pair"
 	}
-	fmt.Printf("%d %ss in %.1f s\nresults  %s, matrix.json, matrix.txt, a folder per %[2]s\n", len(columns), what, took.Seconds(), filepath.Join(c.Out, "matrix.html"))
+	if len(columns) == 1 {
+		several = ""
+	}
+	fmt.Printf("%d %s%s in %.1f s\nresults  %s, matrix.json, matrix.txt, a folder per %[2]s\n", len(columns), what, several, took.Seconds(), filepath.Join(c.Out, "matrix.html"))
 	if ctx.Err() != nil {
 		err = errors.Join(err, context.Cause(ctx))
 	}

@@ -53,7 +53,13 @@ func (c *pairsCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := vm.Available(); err != nil {
+		return err
+	}
 	if err := report.PrepareFolder(c.Out); err != nil {
+		return err
+	}
+	if err := c.pull(ctx, names); err != nil {
 		return err
 	}
 	if err := sandbox.Enter(sandbox.Options{}); err != nil {
@@ -78,6 +84,25 @@ func (c *pairsCommand) Run(ctx context.Context) error {
 	b.close()
 	m := matrixCommand{Out: c.Out}
 	return m.finish(ctx, catalogue, columns, b, time.Since(began))
+}
+
+// pull fills the cache while there is a network: the pairs meet in namespaces that lead nowhere.
+func (c *pairsCommand) pull(ctx context.Context, names []string) error {
+	b := newBoard(os.Stdout, 1)
+	defer b.close()
+	for _, name := range names {
+		if name == namespaces {
+			continue
+		}
+		options := image.Options{Cache: c.Cache, Mirror: c.Mirror, Progress: func(p image.Progress) {
+			b.set(0, fmt.Sprintf("%-13s %s %s %s", name, bar(p.Done, p.Total), p.Step, p.What))
+		}}
+		if _, err := image.Pull(ctx, name, options); err != nil {
+			return err
+		}
+		b.set(0, "")
+	}
+	return nil
 }
 
 // plan are the specs to prove on each pair.
@@ -105,7 +130,7 @@ func (c *pairsCommand) plan(catalogue *claim.Catalogue) ([]runner.Job, error) {
 	return plan, nil
 }
 
-// running is the kernel whose hosts are namespaces.
+// namespaces is the name of the kernel whose hosts are namespaces: this machine's.
 const namespaces = "running"
 
 // kernels are the names asked for, or the oldest and the newest there are.
@@ -171,9 +196,7 @@ func (c *pairsCommand) prove(ctx context.Context, catalogue *claim.Catalogue, pl
 			releases = append(releases, here.Release)
 			continue
 		}
-		boot, err := image.Pull(ctx, host.kernel, image.Options{Cache: c.Cache, Mirror: c.Mirror, Progress: func(p image.Progress) {
-			watch.Step(fmt.Sprintf("%s %s %s", bar(p.Done, p.Total), p.Step, p.What))
-		}})
+		boot, err := image.Pull(ctx, host.kernel, image.Options{Cache: c.Cache, Mirror: c.Mirror})
 		if err != nil {
 			return report.Run{}, nil, err
 		}
