@@ -38,6 +38,7 @@ type Input struct {
 	Specs     []report.SpecResult
 	Folder    string // where the captures lie, and the page will
 	Kernel    string // as it was named, of a run in a guest; empty on the running kernel
+	Program   string // how the user called the program; halfopen if empty
 }
 
 // page is what page.html.tmpl is filled with.
@@ -237,7 +238,7 @@ func rank(v report.Verdict) int {
 
 // command is what proves a claim again, or all of the run.
 func command(in Input, id string, family int) string {
-	words := []string{"halfopen", "run"}
+	words := []string{cmp.Or(in.Program, "halfopen"), "run"}
 	if id != "" {
 		words = append(words, id)
 	}
@@ -249,7 +250,7 @@ func command(in Input, id string, family int) string {
 		words = append(words, "--sabotage", in.Run.Sabotage)
 	}
 	if in.Kernel != "" {
-		words = append(words, "--kernel", in.Kernel)
+		words = append(words, "--kernel", in.Kernel, "--seed", strconv.FormatUint(in.Run.Seed, 10))
 		if in.Run.Clock == "real" {
 			words = append(words, "--clock", "real")
 		}

@@ -180,7 +180,7 @@ func (c *predictCommand) print(said predict.Report, on target, system predict.Se
 	if said.Advice != nil {
 		fmt.Print("\n" + predict.Text(said.Advice, c.Within))
 		if together, found := predict.Advised(said.Settings, on.hz, c.Within); found {
-			fmt.Printf("\nAll that a kernel can notice, together, with the proof:\n   halfopen predict %s --verify\n", together.Flags(system))
+			fmt.Printf("\nAll that a kernel can notice, together, with the proof:\n   %s predict %s --verify\n", program(), together.Flags(system))
 		}
 	}
 	return nil
