@@ -91,7 +91,7 @@ func (c *predictCommand) Run(ctx context.Context) error {
 		// The guest knows its HZ best: an image without a configuration does not say it.
 		on.hz = cmp.Or(proved.kernel.HZ, on.hz)
 		said.Rows = predict.Predict(settings, on.hz)
-		said.Checks, said.Clock, said.Kernel = proved.checks, proved.clock, proved.kernel
+		said.Checks, said.Clock, said.Family, said.Kernel = proved.checks, proved.clock, proved.family, proved.kernel
 	}
 	if err := c.print(said, on, system, proved); err != nil {
 		return err
