@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"slices"
 	"testing"
 	"testing/fstest"
 
@@ -165,4 +166,40 @@ func TestTheEmbeddedBaselinesKeepTheirSchema(t *testing.T) {
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(bytes.Equal(again, data)).To(BeTrue(), "%s is written as the command writes it", name)
 	}
+}
+
+// A spec records the same names on every kernel that passes it, so that kernels can be compared; where there is
+// nothing to time, there is no time.
+func TestKernelsObserveTheSame(t *testing.T) {
+	g := NewWithT(t)
+	leftOut := map[string]string{"reset/paws-old-ack": "answer_after"} // kernels since 6.14 do not answer
+	all, err := baseline.Embedded().All()
+	g.Expect(err).NotTo(HaveOccurred())
+	type spec struct {
+		id     string
+		family int
+	}
+	first := map[spec]map[string]report.Value{}
+	names := func(observations map[string]report.Value, id string) (found []string) {
+		for name := range observations {
+			if name != leftOut[id] {
+				found = append(found, name)
+			}
+		}
+		slices.Sort(found)
+		return found
+	}
+	for _, kernel := range all {
+		for _, verdict := range kernel.Claims {
+			key := spec{verdict.ID, verdict.Family}
+			switch before, seen := first[key]; {
+			case verdict.Verdict != report.Pass:
+			case !seen:
+				first[key] = verdict.Observations
+			default:
+				g.Expect(names(verdict.Observations, key.id)).To(Equal(names(before, key.id)), "%s over IPv%d on %s", key.id, key.family, kernel.Name)
+			}
+		}
+	}
+	g.Expect(len(first)).To(BeNumerically(">", 500))
 }

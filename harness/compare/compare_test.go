@@ -105,7 +105,7 @@ func TestWhatAnUpgradeFrom61To612MeansForAConnectionThatCannotBeOpened(t *testin
 	markdown := c.Markdown()
 	g.Expect(markdown).To(ContainSubstring("| **open/syn-ladder**: An unanswered SYN is repeated"))
 	g.Expect(markdown).To(ContainSubstring("| unsupported | pass |"))
-	g.Expect(markdown).To(ContainSubstring("1. **6.5**: The first four timeouts"))
+	g.Expect(markdown).To(ContainSubstring("2. **6.5**: The first four timeouts"))
 
 	encoded, err := c.JSON()
 	g.Expect(err).NotTo(HaveOccurred())

@@ -255,6 +255,9 @@ func headline(v baseline.Verdict) string {
 	var spec report.SpecResult
 	for name, value := range v.Observations {
 		base := name[strings.LastIndexByte(name, '.')+1:]
+		if base == "expected" {
+			continue // a row of its own says it of each release
+		}
 		spec.Observations = append(spec.Observations, report.Observation{Name: base, Value: value.Value, Unit: value.Unit})
 	}
 	slices.SortFunc(spec.Observations, func(a, b report.Observation) int {

@@ -2,23 +2,22 @@ package kernel
 
 import "fmt"
 
-// Features are all that claims may ask for. Where a release is marked "by memory", the presence of the
-// feature is known for the releases around it (5.10, 6.1, 6.12, 6.18, 7.2) and not for the release itself.
+// Features are all that claims may ask for. The release of one is that of the commit which brought it.
 func Features() []Feature {
 	return []Feature{
-		{Name: "tcp_syn_linear_timeouts", What: "sysctl tcp_syn_linear_timeouts", Since: Version{6, 5},
+		{Name: "tcp_syn_linear_timeouts", What: "sysctl tcp_syn_linear_timeouts", Since: Version{6, 5}, // commit ccce324dabfe
 			probe: sysctlProbe("net.ipv4.tcp_syn_linear_timeouts")},
-		{Name: "tcp_rto_min_us", What: "sysctl tcp_rto_min_us", Since: Version{6, 11}, // by memory: not in 6.1, in 6.12
+		{Name: "tcp_rto_min_us", What: "sysctl tcp_rto_min_us", Since: Version{6, 11}, // commit f086edef71be
 			probe: sysctlProbe("net.ipv4.tcp_rto_min_us")},
-		{Name: "tcp_rto_max_ms", What: "sysctl tcp_rto_max_ms", Since: Version{6, 15}, // by memory: not in 6.12, in 6.18
+		{Name: "tcp_rto_max_ms", What: "sysctl tcp_rto_max_ms", Since: Version{6, 15}, // commit 1280c26228bd
 			probe: sysctlProbe("net.ipv4.tcp_rto_max_ms")},
-		{Name: "TCP_RTO_MAX_MS", What: "socket option TCP_RTO_MAX_MS", Since: Version{6, 15}, // by memory: not in 6.12, in 6.18
+		{Name: "TCP_RTO_MAX_MS", What: "socket option TCP_RTO_MAX_MS", Since: Version{6, 15}, // commit 54a378f43425
 			probe: probeRTOMaxMS},
-		{Name: "TCP_RTO_MIN_US", What: "socket option TCP_RTO_MIN_US", Since: Version{6, 15}, // by memory: not in 6.12, in 6.18
+		{Name: "TCP_RTO_MIN_US", What: "socket option TCP_RTO_MIN_US", Since: Version{6, 15}, // commit f38805c5d26f
 			probe: probeRTOMinUS},
-		{Name: "tcpi_total_rto", What: "tcpi_total_rto in TCP_INFO", Since: Version{6, 7}, // by memory: not in 6.1, in 6.12
+		{Name: "tcpi_total_rto", What: "tcpi_total_rto in TCP_INFO", Since: Version{6, 7}, // commit 3868ab0f1925
 			probe: probeTotalRTO},
-		{Name: "challenge-ack-per-netns", What: "challenge ACK limit of each network namespace", Since: Version{6, 1}, // by memory: not in 5.10, in 6.1
+		{Name: "challenge-ack-per-netns", What: "challenge ACK limit of each network namespace", Since: Version{6, 0}, // commit 79e3602caa6f
 			probe: probeChallengeLimit},
 
 		{Name: "ipv6", What: "IPv6", How: "CONFIG_IPV6, or started with ipv6.disable=1", probe: probeIPv6},

@@ -7,9 +7,11 @@ import (
 
 // How a run is folded: an exchange of up to longestPattern rows that is repeated so often that more
 // than fewestFolded rows can be left out, with these many of its beginning and its end kept.
-// Retransmissions and probes are what a diagram is mostly read for, so that more of them are kept.
+// Retransmissions and probes are what a diagram is mostly read for, so that more of them are kept,
+// unless each of them comes with a whole exchange of more than shortPattern rows.
 const (
-	longestPattern = 4
+	longestPattern = 12
+	shortPattern   = 4
 	fewestFolded   = 3
 	keptFirst      = 2
 	keptLast       = 1
@@ -26,7 +28,7 @@ func fold(rows []Row, lanes []Lane) []Row {
 	for i := 0; i < len(rows); {
 		period, repeats := pattern(signs[i:])
 		first, last := keptFirst, keptLast
-		if period > 0 && slow(rows[i:i+period]) {
+		if period > 0 && period <= shortPattern && slow(rows[i:i+period]) {
 			first, last = keptRetries, keptRetries
 		}
 		left := (repeats - first - last) * period
@@ -86,17 +88,27 @@ func slow(rows []Row) bool {
 	return false
 }
 
+// describe says the steps of an exchange, those that come several times in a row once.
 func describe(rows []Row, lanes []Lane) string {
 	var steps []string
-	for _, row := range rows {
-		switch {
-		case row.Arrow != nil:
-			name := strings.TrimRight(row.Arrow.Name, " 0123456789")
-			steps = append(steps, fmt.Sprintf("%s %s → %s", name, lanes[row.Arrow.From].Name, lanes[row.Arrow.To].Name))
-		case row.Note != nil:
-			call, _, _ := strings.Cut(row.Note.Text, " ")
-			steps = append(steps, call)
+	for i := 0; i < len(rows); {
+		said, times := step(rows[i], lanes), 1
+		for i+times < len(rows) && step(rows[i+times], lanes) == said {
+			times++
 		}
+		i += times
+		if times > 1 {
+			said = fmt.Sprintf("%d × %s", times, said)
+		}
+		steps = append(steps, said)
 	}
 	return strings.Join(steps, ", ")
+}
+
+func step(row Row, lanes []Lane) string {
+	if a := row.Arrow; a != nil {
+		return fmt.Sprintf("%s %s → %s", strings.TrimRight(a.Name, " 0123456789"), lanes[a.From].Name, lanes[a.To].Name)
+	}
+	call, _, _ := strings.Cut(row.Note.Text, " ")
+	return call
 }

@@ -170,6 +170,22 @@ func TestALongRunIsFolded(t *testing.T) {
 
 	backoff := ladder.From(exchange(16, wire.KindRetransmission))
 	g.Expect(backoff.Rows).To(HaveLen(16), "retransmissions are what the diagram is read for")
+
+	wave := ladder.From(exchange(100, wire.KindACK, wire.KindACK, wire.KindACK, wire.KindRetransmission, wire.KindRetransmission))
+	g.Expect(len(wave.Rows)).To(BeNumerically("<", 20), "but not in waves of them, each like the last")
+	g.Expect(wave.Text(140, false)).To(ContainSubstring("485 more: 3 × ACK server → client, 2 × retransmission client → server"))
+}
+
+// Two kernels' drawings are equal but for their times, so that a page that holds both is not much larger.
+func TestSilencesThatHardlyDifferAreAsHigh(t *testing.T) {
+	g := NewWithT(t)
+	at := func(silence time.Duration) string {
+		r := exchange(2, wire.KindData)
+		r.Segments[1].At = silence
+		return ladder.From(r).Inline()
+	}
+	longer := strings.NewReplacer("938.800", "938.500", "938.8", "938.5", "939 s", "938 s").Replace(at(938800 * time.Millisecond))
+	g.Expect(longer).To(Equal(at(938500 * time.Millisecond)))
 }
 
 func TestSilenceIsFoldedAndMeasured(t *testing.T) {

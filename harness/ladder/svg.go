@@ -181,9 +181,10 @@ func (p *painter) row(row Row, sameTime bool) {
 	p.note(row.Note)
 }
 
-// gap is a band with torn edges, higher the longer it stands for.
+// gap is a band with torn edges, higher the longer it stands for. Its height is of whole pixels: two kernels
+// whose silences differ a little give drawings that are equal but for the times.
 func (p *painter) gap(length time.Duration) {
-	height := 18 + 4*math.Log10(max(length.Seconds()*10, 1))
+	height := 18 + math.Round(4*math.Log10(max(length.Seconds()*10, 1)))
 	top, bottom := p.y+2, p.y+2+height
 	left, right := gutter-14, p.width-margin+14
 	fmt.Fprintf(&p.out, `<path class="gap" d="M%[1]s %[2]sH%[3]sV%[4]sH%[1]sz"/>`, num(left), num(top), num(right), num(bottom))

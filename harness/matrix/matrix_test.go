@@ -1,10 +1,15 @@
 package matrix_test
 
 import (
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -269,31 +274,61 @@ func TestThePageNeedsNothingElse(t *testing.T) {
 	g.Expect(html).To(ContainSubstring("@media print"))
 	g.Expect(html).To(MatchRegexp(`aria-label="keepalive/exhausted-etimedout on 7\.3: IPv4 fail 3\.50 s EPIPE, differs"`))
 
-	// The panel's data are JSON of their own.
-	_, data, found := strings.Cut(html, `<script type="application/json" id="data">`)
-	g.Expect(found).To(BeTrue())
-	data, _, _ = strings.Cut(data, "</script>")
-	var read struct {
-		Claims []struct {
-			ID, Text, Level string
-			Sources         []string
-			Cells           map[string][]struct {
-				Left    int
-				Differs []string
-				Specs   []struct {
-					Packets []string
-					Seen    []struct{ Name, Value string }
-				}
-			}
-		}
-	}
-	g.Expect(json.Unmarshal([]byte(data), &read)).To(Succeed())
-	first := read.Claims[0]
+	first := panel(t, html)[0]
 	g.Expect(first.Sources).To(ContainElement("kernel tcp_keepalive_timer"))
 	g.Expect(first.Cells["1"][0].Left).To(Equal(0))
 	g.Expect(first.Cells["4"][0].Left).To(Equal(1), "the broken and the missing one are passed over")
 	g.Expect(first.Cells["0"][0].Specs[0].Packets).To(HaveLen(2))
 	g.Expect(first.Cells["0"][0].Specs[0].Seen[1].Value).To(Equal("ETIMEDOUT"))
+}
+
+// panelClaim is what the page's panel unpacks of a claim.
+type panelClaim struct {
+	ID, Text, Level string
+	Sources         []string
+	Ladders         []string
+	Cells           map[string][]struct {
+		Left    int
+		Differs []string
+		Specs   []struct {
+			Ladder  *int
+			Packets []string
+			Seen    []struct{ Name, Value string }
+		}
+	}
+}
+
+// panel reads what the page holds for its panel, and sees that the table's cells can be opened with it.
+func panel(t *testing.T, html string) []panelClaim {
+	t.Helper()
+	g := NewWithT(t)
+	_, data, found := strings.Cut(html, `<script type="application/json" id="data">`)
+	g.Expect(found).To(BeTrue())
+	data, _, _ = strings.Cut(data, "</script>")
+	var read struct {
+		Claims []struct {
+			ID, Pack string
+			Kernels  []int
+		}
+	}
+	g.Expect(json.Unmarshal([]byte(data), &read)).To(Succeed())
+	var claims []panelClaim
+	for i, packed := range read.Claims {
+		compressed, err := base64.StdEncoding.DecodeString(packed.Pack)
+		g.Expect(err).NotTo(HaveOccurred())
+		plain, err := gzip.NewReader(bytes.NewReader(compressed))
+		g.Expect(err).NotTo(HaveOccurred())
+		var c panelClaim
+		g.Expect(json.NewDecoder(plain).Decode(&c)).To(Succeed())
+		g.Expect(c.ID).To(Equal(packed.ID))
+		g.Expect(packed.Kernels).To(HaveLen(len(c.Cells)))
+		for _, kernel := range packed.Kernels {
+			g.Expect(c.Cells).To(HaveKey(strconv.Itoa(kernel)))
+			g.Expect(html).To(ContainSubstring(fmt.Sprintf(`data-claim="%d" data-kernel="%d"`, i, kernel)))
+		}
+		claims = append(claims, c)
+	}
+	return claims
 }
 
 // The same columns give the same bytes: nothing of a matrix depends on a map's order.
@@ -340,6 +375,28 @@ func TestThePageDrawsTheCapturesThereAre(t *testing.T) {
 	g.Expect(os.WriteFile(filepath.Join(folder, "a.pcapng"), capture, 0o644)).To(Succeed())
 	page, err := m.HTML(root)
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(strings.Count(string(page), `"ladder":"`)).To(Equal(2), "both families of the first kernel")
-	g.Expect(string(page)).To(ContainSubstring("client -\\u003e server"), "the second kernel's capture is not there: the lines are")
+	c := panel(t, string(page))[0]
+	g.Expect(c.Ladders).To(HaveLen(1), "both families have the same capture here")
+	g.Expect(c.Ladders[0]).To(HavePrefix(`<svg class="ladder"`))
+	for _, family := range c.Cells["0"] {
+		g.Expect(family.Specs[0].Ladder).To(HaveValue(Equal(0)))
+		g.Expect(family.Specs[0].Packets).To(BeEmpty())
+	}
+	g.Expect(c.Cells["1"][0].Specs[0].Ladder).To(BeNil(), "the second kernel's capture is not there: the lines are")
+	g.Expect(c.Cells["1"][0].Specs[0].Packets[0]).To(ContainSubstring("client -> server"))
+
+	another, err := os.ReadFile("../ladder/testdata/nat.pcapng")
+	g.Expect(err).NotTo(HaveOccurred())
+	folder = filepath.Join(root, m.Kernels[1].Folder)
+	g.Expect(os.MkdirAll(folder, 0o755)).To(Succeed())
+	g.Expect(os.WriteFile(filepath.Join(folder, "a.pcapng"), another, 0o644)).To(Succeed())
+	page, err = m.HTML(root)
+	g.Expect(err).NotTo(HaveOccurred())
+	c = panel(t, string(page))[0]
+	g.Expect(c.Ladders).To(HaveLen(2))
+	for _, family := range []int{0, 1} {
+		g.Expect(c.Cells["0"][family].Specs[0].Ladder).To(HaveValue(Equal(0)))
+		g.Expect(c.Cells["1"][family].Specs[0].Ladder).To(HaveValue(Equal(1)))
+	}
+	g.Expect(c.Ladders[1]).To(ContainSubstring("router"))
 }

@@ -2,9 +2,11 @@ package matrix
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"fmt"
 	"html/template"
+	"maps"
 	"path"
 	"path/filepath"
 	"slices"
@@ -74,12 +76,19 @@ type pageLine struct {
 	Differs  bool
 }
 
-// pageData is what the panel shows, as JSON inside the page. Its names are short because they are
-// repeated a few thousand times.
+// pageData is what the panel shows, as JSON inside the page.
 type pageData struct {
 	Kernels  []dataKernel      `json:"kernels"`
-	Claims   []dataClaim       `json:"claims"`
+	Claims   []packedClaim     `json:"claims"`
 	Meanings map[string]string `json:"meanings"` // of observations, by name
+}
+
+// packedClaim is a claim that is unpacked when one of its cells is looked at: kernels do much the same, so
+// that what a claim has of all of them packs into a few thousandths of its size.
+type packedClaim struct {
+	ID      string `json:"id"`
+	Kernels []int  `json:"kernels"` // that have a cell
+	Pack    string `json:"pack"`    // a dataClaim, as ladder.Packer packs it
 }
 
 type dataKernel struct {
@@ -96,7 +105,8 @@ type dataClaim struct {
 	Sources []string              `json:"sources"`
 	Feature string                `json:"feature,omitempty"`
 	Since   string                `json:"since,omitempty"`
-	Cells   map[int][]*dataFamily `json:"cells"` // by kernel
+	Cells   map[int][]*dataFamily `json:"cells"`   // by kernel
+	Ladders []string              `json:"ladders"` // SVG elements, in an order that puts like beside like
 }
 
 type dataFamily struct {
@@ -116,7 +126,7 @@ type dataSpec struct {
 	State        string            `json:"state,omitempty"`
 	Observations []dataObservation `json:"seen"`
 	Packets      []string          `json:"packets,omitempty"` // where there is no Ladder
-	Ladder       string            `json:"ladder,omitempty"`  // as ladder.Packer packs it
+	Ladder       *int              `json:"ladder,omitempty"`  // of dataClaim.Ladders
 	Pcapng       string            `json:"pcapng,omitempty"`
 	Location     string            `json:"spec,omitempty"`
 	Rerun        string            `json:"again,omitempty"`
@@ -135,19 +145,23 @@ func (m *Matrix) HTML(root string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("matrix.html could not be made: %w", err)
 	}
+	filled, err := m.page(root)
+	if err != nil {
+		return nil, fmt.Errorf("matrix.html could not be made: %w", err)
+	}
 	var out bytes.Buffer
-	if err := parsed.Execute(&out, m.page(root)); err != nil {
+	if err := parsed.Execute(&out, filled); err != nil {
 		return nil, fmt.Errorf("matrix.html could not be made: %w", err)
 	}
 	return out.Bytes(), nil
 }
 
-func (m *Matrix) page(root string) page {
+func (m *Matrix) page(root string) (page, error) {
 	var packer ladder.Packer
 	p := page{
 		CSS: template.CSS(pageCSS + ladder.CSS()), JS: template.JS(pageJS),
 		Title: "halfopen: " + plural(len(m.Kernels), "kernel", "kernels"), NotKept: m.notKept(), Columns: 1 + len(m.Kernels),
-		Data: pageData{Kernels: []dataKernel{}, Claims: []dataClaim{}, Meanings: map[string]string{}},
+		Data: pageData{Kernels: []dataKernel{}, Claims: []packedClaim{}, Meanings: map[string]string{}},
 	}
 	for _, k := range m.Kernels {
 		counts := m.count(k.Name)
@@ -174,9 +188,13 @@ func (m *Matrix) page(root string) page {
 		}
 		of := &p.Stories[len(p.Stories)-1]
 		of.Claims = append(of.Claims, m.pageRow(i, rows))
-		p.Data.Claims = append(p.Data.Claims, m.dataClaim(rows, root, &packer))
+		packed, err := m.packedClaim(rows, root, &packer)
+		if err != nil {
+			return p, err
+		}
+		p.Data.Claims = append(p.Data.Claims, packed)
 	}
-	return p
+	return p, nil
 }
 
 func (m *Matrix) pageRow(index int, rows claimRows) pageRow {
@@ -238,11 +256,18 @@ func labelOf(k Kernel, id string, lines []pageLine) string {
 	return label
 }
 
-func (m *Matrix) dataClaim(rows claimRows, root string, packer *ladder.Packer) dataClaim {
+func (m *Matrix) packedClaim(rows claimRows, root string, packer *ladder.Packer) (packedClaim, error) {
+	c := m.dataClaim(rows, root)
+	pack, err := packer.Pack(c)
+	return packedClaim{ID: c.ID, Kernels: slices.Sorted(maps.Keys(c.Cells)), Pack: pack}, err
+}
+
+func (m *Matrix) dataClaim(rows claimRows, root string) dataClaim {
 	c := dataClaim{
 		ID: rows.claim.ID, Text: rows.claim.Text, Level: rows.claim.Level, Sources: rows.claim.Sources,
 		Feature: rows.claim.Feature, Since: rows.claim.Since, Cells: map[int][]*dataFamily{},
 	}
+	var drawings []drawing
 	for i, k := range m.Kernels {
 		for _, row := range rows.rows {
 			cell, there := row.Cells[k.Name]
@@ -261,9 +286,8 @@ func (m *Matrix) dataClaim(rows claimRows, root string, packer *ladder.Packer) d
 					s.Pcapng = path.Join(k.Folder, spec.Pcapng)
 					// A capture that cannot be read still has the lines that its spec kept of it.
 					if diagram, err := ladder.Read(filepath.Join(root, k.Folder, filepath.Base(spec.Pcapng))); err == nil {
-						if packed, err := packer.Pack([]string{diagram.Inline()}); err == nil {
-							s.Ladder, s.Packets = packed, nil
-						}
+						s.Ladder, s.Packets = new(int), nil
+						drawings = append(drawings, drawing{row.Family, spec.Case, diagram.Inline(), s.Ladder})
 					}
 				}
 				for _, o := range spec.Observations {
@@ -277,7 +301,34 @@ func (m *Matrix) dataClaim(rows claimRows, root string, packer *ladder.Packer) d
 			c.Cells[i] = append(c.Cells[i], f)
 		}
 	}
+	c.Ladders = arrange(drawings)
 	return c
+}
+
+// drawing is a ladder on its way to the page.
+type drawing struct {
+	family int
+	of     string // the spec's case
+	svg    string
+	place  *int // where its spec has its number
+}
+
+// arrange numbers a claim's drawings, which come kernel by kernel, such that those of the same spec stand side
+// by side. One that several kernels share comes once.
+func arrange(drawings []drawing) []string {
+	slices.SortStableFunc(drawings, func(a, b drawing) int {
+		return cmp.Or(cmp.Compare(a.family, b.family), cmp.Compare(a.of, b.of))
+	})
+	ladders, known := []string{}, map[string]int{}
+	for _, d := range drawings {
+		n, there := known[d.svg]
+		if !there {
+			n = len(ladders)
+			ladders, known[d.svg] = append(ladders, d.svg), n
+		}
+		*d.place = n
+	}
+	return ladders
 }
 
 // unbroken keeps FIN-WAIT-2 on one line.

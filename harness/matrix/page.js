@@ -58,31 +58,44 @@
     }
   });
 
-  // The panel.
+  // The panel. What it shows of a claim is packed: base64 of gzip of JSON.
   let shownAt = null;
+  async function unpack(claim) {
+    const packed = Uint8Array.from(atob(data.claims[claim].pack), (c) => c.charCodeAt(0));
+    const plain = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return JSON.parse(await new Response(plain).text());
+  }
+
   function verdict(v) { return make("span", "v " + v, glyphs[v] + " " + v); }
 
-  function show(claim, kernel) {
-    const c = data.claims[claim], k = data.kernels[kernel];
-    const families = c.cells[kernel];
-    if (!families) return;
-    shownAt = { claim, kernel };
-    byId("panel-title").textContent = `${c.id} on ${k.label}`;
+  async function show(claim, kernel) {
+    const { id, kernels } = data.claims[claim], k = data.kernels[kernel];
+    if (!kernels.includes(kernel)) return;
+    const at = shownAt = { claim, kernel };
+    byId("panel-title").textContent = `${id} on ${k.label}`;
+    byId("earlier").disabled = neighbour(-1) < 0;
+    byId("later").disabled = neighbour(1) < 0;
+    if (!panel.open) panel.showModal();
+    history.replaceState(null, "", `#${id}@${encodeURIComponent(k.name)}`);
     const body = byId("panel-body");
+    let c;
+    try {
+      c = await unpack(claim);
+    } catch (error) {
+      if (at === shownAt) body.replaceChildren(make("p", "", "This browser cannot unpack the details. A newer one can; matrix.json has what was observed, the kernels' folders have the captures."));
+      return;
+    }
+    if (at !== shownAt) return; // another was asked for meanwhile
     body.replaceChildren(
       make("p", "claim-text", c.text),
       make("p", "sources", `${c.level}: ${(c.sources || []).join(", ")}` +
         (c.feature ? `; needs ${c.feature}` + (c.since ? `, since ${c.since}` : "") : "")),
       make("p", "sources", `Linux ${k.release}`),
-      ...families.map((f) => family(c, kernel, f)));
-    byId("earlier").disabled = neighbour(-1) < 0;
-    byId("later").disabled = neighbour(1) < 0;
-    if (!panel.open) panel.showModal();
+      ...c.cells[kernel].map((f) => family(c, f)));
     body.scrollTop = 0;
-    history.replaceState(null, "", `#${c.id}@${encodeURIComponent(k.name)}`);
   }
 
-  function family(c, kernel, f) {
+  function family(c, f) {
     const left = f.left >= 0 ? data.kernels[f.left].label : "";
     const head = make("h3", "", `IPv${f.family}`, verdict(f.verdict));
     if (f.differs.length) {
@@ -99,7 +112,7 @@
       if (s.reason) section.append(make("pre", "why-not " + s.verdict, s.reason));
       if (s.state) section.append(make("p", "sources", s.state));
       if (s.seen.length) section.append(seen(s, before?.specs.find((o) => o.case === s.case), left));
-      if (s.ladder) section.append(drawing(s.ladder));
+      if (s.ladder != null) section.append(drawing(c.ladders[s.ladder]));
       else if (s.packets?.length) section.append(ladder(s.packets));
       const files = make("p", "files");
       if (s.pcapng) {
@@ -129,13 +142,10 @@
     return make("div", "wide", make("table", "seen", make("thead", "", head), rows));
   }
 
-  // drawing unpacks a ladder: base64 of gzip of a JSON array of SVG elements, whose texts package ladder has escaped.
-  function drawing(packed) {
+  // drawing places an SVG element, whose texts package ladder has escaped.
+  function drawing(svg) {
     const place = make("div", "drawing");
-    const bytes = Uint8Array.from(atob(packed), (c) => c.charCodeAt(0));
-    const plain = new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
-    plain.then((text) => { place.innerHTML = JSON.parse(text)[0]; },
-      () => { place.textContent = "This browser cannot unpack the diagram; the capture has the same."; });
+    place.innerHTML = svg;
     return place;
   }
 
@@ -152,8 +162,8 @@
 
   // neighbour is the next kernel in a direction that decided the claim; -1 if there is none.
   function neighbour(step) {
-    const cells = data.claims[shownAt.claim].cells;
-    for (let k = shownAt.kernel + step; k >= 0 && k < data.kernels.length; k += step) if (cells[k]) return k;
+    const kernels = data.claims[shownAt.claim].kernels;
+    for (let k = shownAt.kernel + step; k >= 0 && k < data.kernels.length; k += step) if (kernels.includes(k)) return k;
     return -1;
   }
   function move(step) {

@@ -38,6 +38,7 @@ type Input struct {
 	Specs     []report.SpecResult
 	Folder    string // where the captures lie, and the page will
 	Kernel    string // as it was named, of a run in a guest; empty on the running kernel
+	Program   string // how the user called the program; halfopen if empty
 }
 
 // page is what page.html.tmpl is filled with.
@@ -237,9 +238,10 @@ func rank(v report.Verdict) int {
 
 // command is what proves a claim again, or all of the run.
 func command(in Input, id string, family int) string {
-	words := []string{"halfopen", "run"}
+	program := cmp.Or(in.Program, "halfopen")
+	words := []string{program, "run"}
 	if len(in.Run.Pair) > 0 {
-		words = []string{"halfopen", "pairs", "--kernels", strings.Join(in.Run.Pair, ",")}
+		words = []string{program, "pairs", "--kernels", strings.Join(in.Run.Pair, ",")}
 	}
 	if id != "" {
 		words = append(words, id)
@@ -255,7 +257,7 @@ func command(in Input, id string, family int) string {
 		words = append(words, "--sabotage", in.Run.Sabotage)
 	}
 	if in.Kernel != "" {
-		words = append(words, "--kernel", in.Kernel)
+		words = append(words, "--kernel", in.Kernel, "--seed", strconv.FormatUint(in.Run.Seed, 10))
 		if in.Run.Clock == "real" {
 			words = append(words, "--clock", "real")
 		}

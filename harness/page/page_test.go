@@ -141,8 +141,8 @@ func TestHowToRunAgain(t *testing.T) {
 	in := input(t, 2, nil)
 	first := in.Specs[0].Claim
 	g.Expect(render(t, in)).To(ContainSubstring("<code>halfopen run " + first + " --family 4 --profile scaled</code>"))
-	in.Kernel, in.Run.Clock, in.Run.Profile = "debian:6.12", "virtual", "defaults"
-	g.Expect(render(t, in)).To(ContainSubstring("<code>halfopen run " + first + " --family 4 --profile defaults --kernel debian:6.12</code>"))
+	in.Kernel, in.Run.Clock, in.Run.Profile, in.Run.Seed, in.Program = "debian:6.12", "virtual", "defaults", 7, "./halfopen"
+	g.Expect(render(t, in)).To(ContainSubstring("<code>./halfopen run " + first + " --family 4 --profile defaults --kernel debian:6.12 --seed 7</code>"))
 }
 
 func TestTheChartOfDetection(t *testing.T) {

@@ -18,6 +18,7 @@ type Report struct {
 	Rows     []Row
 	Checks   []Check // one for each row; nil if nothing was verified
 	Clock    string  // of the verification: virtual or real
+	Family   int     // of the verification: 4 or 6
 	Within   time.Duration
 	Advice   []Advice // nil if none was asked for
 }
@@ -62,10 +63,11 @@ func (r Report) MarshalJSON() ([]byte, error) {
 		Kernel   report.Kernel  `json:"kernel"`
 		Settings map[string]any `json:"settings"`
 		Clock    string         `json:"clock,omitempty"`
+		Family   int            `json:"family,omitempty"`
 		Rows     []row          `json:"rows"`
 		Within   float64        `json:"within,omitempty"`
 		Advice   []advice       `json:"advice,omitempty"`
-	}{Schema: Schema, Kernel: r.Kernel, Clock: r.Clock, Within: r.Within.Seconds(), Settings: map[string]any{
+	}{Schema: Schema, Kernel: r.Kernel, Clock: r.Clock, Family: r.Family, Within: r.Within.Seconds(), Settings: map[string]any{
 		"tcp_retries2": s.Retries2, "tcp_orphan_retries": s.OrphanRetries, "tcp_fin_timeout": s.FinTimeout.Seconds(),
 		"tcp_syn_retries": s.SynRetries, "tcp_syn_linear_timeouts": s.SynLinear, "tcp_early_retrans": s.EarlyRetrans,
 		"rto_min": s.RTOMin.Seconds(), "rto_max": s.RTOMax.Seconds(),

@@ -19,6 +19,7 @@ const (
 	peerOff          = "peer host off"
 	peerRebooted     = "peer host rebooted"
 	cableOut         = "peer's cable out"
+	ownCableOut      = "own cable out"
 	firewallDrops    = "firewall forgot, drops"
 	firewallResets   = "firewall forgot, rejects"
 	windowClosed     = "peer's window closed"
@@ -155,11 +156,35 @@ func (m model) writing() []Row {
 			Claims: []string{"middlebox/no-pickup-reset", "middlebox/server-data-reset"},
 			Proof:  Proof{Claim: "middlebox/no-pickup-reset", Case: "deleted", Measured: "detected_after", Told: "errno", Takes: time.Second}},
 	}
+	rows = slices.Insert(rows, 5, m.ownCable(abort, by))
 	if m.UserTimeout == 0 {
 		rows = slices.Insert(rows, 3, m.neighbour(abort, by))
 	}
 	return rows
 }
+
+// ownCable is the row of a host that has lost its own carrier and keeps its address and its route. The kernel
+// forgets its neighbours at that moment (neigh_carrier_down), so that the first write asks for the peer's
+// address, or the router's, and address resolution fails, if the abort leaves it the time.
+func (m model) ownCable(abort timing.Window, by string) Row {
+	const proved = "cable/own-cable-ehostunreach"
+	unresolved := func(rto time.Duration) timing.Window { return m.retransmission(rto).AbortUnresolved(m.neighbours()) }
+	row := Row{State: Writing, Fault: ownCableOut, From: fromWrite, Window: m.across(unresolved), Told: unix.ErrnoName(unix.EHOSTUNREACH),
+		By: by, Claims: []string{proved}}
+	limit, failure := m.retransmission(m.RTOMin).Limit(), m.neighbours().Failure()
+	switch {
+	case limit >= resolvedWithin*m.neighbours().Interval*time.Duration(m.neighbours().Solicitations):
+		// The spec makes address resolution quicker where the limit is shorter, and so stages another system.
+		row.Proof = Proof{Claim: proved, Measured: "aborted_after", Told: "errno", Takes: row.Window.Ceiling}
+	case limit <= failure.Ceiling:
+		row.Told = "either errno"
+		row.Window.Floor, row.Window.Ceiling = min(row.Window.Floor, abort.Floor), max(row.Window.Ceiling, abort.Ceiling)
+	}
+	return row
+}
+
+// resolvedWithin is the part of the time until the abort in which a spec sees to it that address resolution fails.
+const resolvedWithin = 4
 
 // unreachableAfter is when a neighbour that is off is known to be, at the latest: it is believed for up to
 // one and a half times base_reachable_time_ms, then for delay_first_probe_time, and then it is asked. 58 s

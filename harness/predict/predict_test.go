@@ -56,6 +56,10 @@ func TestWindowsHoldWhatWasMeasured(t *testing.T) {
 		{with(func(s *Settings) { s.UserTimeout = 20 * time.Second }), Writing, peerOff, 20.45},
 		{with(func(s *Settings) { s.UserTimeout = 5 * time.Second }), Writing, peerOff, 5.65},
 		{with(func(s *Settings) { s.RTOMax = time.Second }), Writing, peerOff, 14.98},
+		{shipped(), Writing, ownCableOut, 927.8}, // IPv4
+		{shipped(), Writing, ownCableOut, 942.0}, // IPv6
+		{with(func(s *Settings) { s.Retries2 = 8 }), Writing, ownCableOut, 104.4},
+		{with(func(s *Settings) { s.UserTimeout = 20 * time.Second }), Writing, ownCableOut, 20.1},
 		{shipped(), Idle, peerOff, 7964},
 		{with(func(s *Settings) {
 			s.KeepaliveTime, s.KeepaliveInterval, s.KeepaliveProbes, s.UserTimeout = 3*time.Second, time.Second, 3, 10*time.Second
@@ -90,6 +94,23 @@ func TestWhatNoTimerWatchesIsNeverNoticed(t *testing.T) {
 	}
 	off := with(func(s *Settings) { s.Keepalive = false })
 	g.Expect(slices.ContainsFunc(Predict(off, 250), func(r Row) bool { return r.State == Idle })).To(BeFalse())
+}
+
+// A writer whose own cable is out is told that address resolution failed, if it did before the abort.
+func TestTheOwnCableIsToldByAddressResolution(t *testing.T) {
+	g := NewWithT(t)
+	told := func(change func(*Settings)) Row { return row(t, Predict(with(change), 250), Writing, ownCableOut) }
+	long := told(func(*Settings) {})
+	g.Expect(long.Told).To(Equal("EHOSTUNREACH"))
+	g.Expect(long.Proof.Claim).To(Equal("cable/own-cable-ehostunreach"))
+	user := told(func(s *Settings) { s.UserTimeout = 20 * time.Second })
+	g.Expect(user.By).To(Equal("TCP_USER_TIMEOUT 20 s"))
+	g.Expect(user.Window.Floor).To(BeNumerically("~", 20*time.Second, 10*time.Millisecond))
+	g.Expect(user.Proof.Claim).To(Equal(long.Proof.Claim))
+	soon := told(func(s *Settings) { s.Retries2 = 4 })
+	g.Expect(soon.Told).To(Equal("EHOSTUNREACH"))
+	g.Expect(soon.Proof.Claim).To(BeEmpty(), "the spec would ask for the address more quickly than the system does")
+	g.Expect(told(func(s *Settings) { s.Retries2 = 3 }).Told).To(Equal("either errno"), "3 s until the abort, and 3 s of address resolution")
 }
 
 // connect(2) to a neighbour that is off ends with address resolution, or before it.

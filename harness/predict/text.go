@@ -169,7 +169,8 @@ func Text(advice []Advice, within time.Duration) string {
 			fmt.Fprintf(&out, "      but     %s\n", a.Note)
 		}
 	}
-	out.WriteString("\nA frozen process is noticed by no kernel, as its own kernel keeps answering: that takes a heartbeat\n" +
+	out.WriteString("\nA writer whose own cable is out, or whose neighbour is gone, may be told one back-off later.\n" +
+		"A frozen process is noticed by no kernel, as its own kernel keeps answering: that takes a heartbeat\n" +
 		"of the application's (application/heartbeat-frozen).\n")
 	return out.String()
 }

@@ -43,6 +43,7 @@ type Options struct {
 	Procs   int      // how many specs at once
 	Batch   int      // how many specs a process runs at the most, one after another; 1 if it is 0
 	Env     []string // further variables of their environment, NAME=VALUE
+	Program string   // how the user called the program, for the command that runs a spec again; empty if only the spec knows
 
 	// Started and Decided are told of each job, one call at a time; either may be nil.
 	Started func(Job)
@@ -161,6 +162,9 @@ func (r *run) process(ctx context.Context, batch []int) (rest []int) {
 func (r *run) decide(i int, result report.SpecResult) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.options.Program != "" {
+		result.CalledAs(r.options.Program)
+	}
 	r.results[i] = &result
 	if r.options.Decided != nil {
 		r.options.Decided(r.jobs[i], result)

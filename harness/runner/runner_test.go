@@ -135,6 +135,18 @@ func TestAProcessThatEndsWithoutAResultIsBrokenWithItsLastWords(t *testing.T) {
 	}
 }
 
+func TestAFailureSaysTheCommandThatWasCalled(t *testing.T) {
+	failing := jobs(t, "process-crash/survivor-close-wait")[:1]
+	failing[0].Sabotage = "drop-fin"
+	results, err := runner.Run(t.Context(), failing, runner.Options{Profile: "scaled", Procs: 1, Program: "./halfopen"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := results[0]; got.Verdict != report.Fail || !strings.HasPrefix(got.Rerun, "./halfopen run process-crash/survivor-close-wait --family ") {
+		t.Errorf("%s: %q", got.Verdict, got.Rerun)
+	}
+}
+
 func TestAProfileThatThereIsNotBreaksTheStage(t *testing.T) {
 	results, err := runner.Run(t.Context(), jobs(t, "process-crash/survivor-close-wait")[:1], runner.Options{Profile: "quick", Procs: 1})
 	if err != nil {

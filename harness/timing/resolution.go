@@ -25,8 +25,8 @@ func (r Resolution) Failure() Window {
 }
 
 // AbortUnresolved is when the connection is given up, from the write, where the peer's address cannot be
-// resolved: at the first expiry of the retransmission timer after the model of tcp_retries2, as
-// ever, but the expiries are no ladder any more.
+// resolved: at the first expiry of the retransmission timer after the model of tcp_retries2 or the user
+// timeout, as ever, but the expiries are no ladder any more.
 //
 //   - What is sent waits in the neighbour's queue, and meanwhile nothing is sent again
 //     (skb_still_in_host_queue). The clock takes its start from the segment's time stamp
@@ -36,12 +36,12 @@ func (r Resolution) Failure() Window {
 //     sent again and the timer armed anew (tcp_tsq_write, tcp_xmit_retransmit_queue), once for each
 //     expiry: between two of them lies at most a round and the longest interval of the plain ladder.
 func (r Retransmission) AbortUnresolved(resolution Resolution) Window {
-	limit := Model(r.Retries2, r.RTOMax)
+	limit, source := r.limit()
 	_, last := r.RetransmitsRange()
 	longest := r.interval(last)
 	return Window{
 		Floor:   limit - grain(r.Wheel),
 		Ceiling: r.First().Ceiling + limit + resolution.Failure().Ceiling + longest + r.Wheel.Lateness(longest),
-		Source:  fmt.Sprintf("model(%d) of tcp_retries2, rounds of %s", r.Retries2, resolution.Failure().Source),
+		Source:  fmt.Sprintf("%s, rounds of %s", source, resolution.Failure().Source),
 	}
 }

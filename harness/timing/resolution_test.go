@@ -2,6 +2,7 @@ package timing_test
 
 import (
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
 
@@ -40,5 +41,19 @@ func TestAbortUnresolved(t *testing.T) {
 		window := r.AbortUnresolved(timing.Resolution{Solicitations: 3, Interval: sec(c.interval), Wheel: hz250})
 		g.Expect(window.Contains(sec(c.measured))).To(BeTrue(), "%s, tcp_retries2 %d: %v is not in %v", c.what, c.retries2, c.measured, window)
 		g.Expect(window.Floor).To(BeNumerically("~", timing.Model(c.retries2, 0), ms))
+	}
+}
+
+// Measured on 6.12 at HZ 250 with the carrier lost, over IPv4 and IPv6: the user timeout takes the place of the model.
+func TestAbortUnresolvedByTheUserTimeout(t *testing.T) {
+	for userTimeout, measured := range map[time.Duration][]float64{13 * s: {13.0, 13.2}, 20 * s: {20.0, 20.1}, 60 * s: {60.0, 60.1}} {
+		g := NewWithT(t)
+		r := timing.Retransmission{RTO: 204 * ms, Retries2: 15, UserTimeout: userTimeout, TailLossProbe: true, Wheel: hz250}
+		g.Expect(r.Limit()).To(Equal(userTimeout))
+		window := r.AbortUnresolved(timing.Resolution{Solicitations: 3, Interval: s, Wheel: hz250})
+		for _, at := range measured {
+			g.Expect(window.Contains(sec(at))).To(BeTrue(), "%v is not in %v", at, window)
+		}
+		g.Expect(window.Floor).To(BeNumerically("~", userTimeout, ms))
 	}
 }

@@ -132,6 +132,12 @@ func (r Retransmission) probe() Window {
 	return TailLossProbe(srtt, r.RTO, r.RTOMin, r.PacketsOut, r.Wheel)
 }
 
+// Limit is what an expiry must find gone to give up: TCP_USER_TIMEOUT, or the time that tcp_retries2 stands for.
+func (r Retransmission) Limit() time.Duration {
+	limit, _ := r.limit()
+	return limit
+}
+
 // limit is what an expiry must find gone since T1 to give up, and where that is written.
 func (r Retransmission) limit() (limit time.Duration, source string) {
 	if r.UserTimeout != 0 {

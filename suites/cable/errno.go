@@ -16,6 +16,9 @@ var _ = Story("cable", func() {
 		Claim("cable/own-cable-ehostunreach"), SpecPriority(4), func(ctx SpecContext) {
 			client, server := Pair(ctx)
 			conn := Connect(ctx, client, server)
+			if timeout := UserTimeoutInProfile(0, 0); timeout != 0 {
+				conn.Client.UserTimeout(ctx, timeout)
+			}
 			window := abortUnresolved(conn.Client)
 			reading := conn.Client.StartRead()
 
@@ -86,6 +89,7 @@ var _ = Story("cable", func() {
 func abortUnresolved(end *End) timing.Window {
 	GinkgoHelper()
 	model := end.Retransmission()
-	end.Host.ResolveWithin(timing.Model(model.Retries2, model.RTOMax) / 4)
+	model.UserTimeout = UserTimeoutInProfile(0, 0)
+	end.Host.ResolveWithin(model.Limit() / 4)
 	return model.AbortUnresolved(end.Host.Resolution())
 }

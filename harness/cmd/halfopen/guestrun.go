@@ -244,9 +244,7 @@ func (g *guestPart) take(message []byte) error {
 
 func (g *guestPart) decide(index int, result report.SpecResult, capture []byte) error {
 	delete(g.underway, index)
-	if result.Rerun != "" {
-		result.Rerun += " --kernel " + g.name
-	}
+	result.CalledAs(program(), g.flags.again(g.name)...)
 	g.results[index] = &result
 	g.tell(func() { g.decided(result) })
 	if len(capture) == 0 {

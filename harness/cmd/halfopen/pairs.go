@@ -231,7 +231,7 @@ func (c *pairsCommand) prove(ctx context.Context, catalogue *claim.Catalogue, pl
 	})
 	for i := range specs {
 		if specs[i].Rerun != "" {
-			specs[i].Rerun = fmt.Sprintf("halfopen pairs --kernels %s,%s %s --family %d", p.client, p.server, specs[i].Claim, specs[i].Family)
+			specs[i].Rerun = fmt.Sprintf("%s pairs --kernels %s,%s %s --family %d", program(), p.client, p.server, specs[i].Claim, specs[i].Family)
 		}
 	}
 	run := report.Run{

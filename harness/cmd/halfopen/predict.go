@@ -91,7 +91,7 @@ func (c *predictCommand) Run(ctx context.Context) error {
 		// The guest knows its HZ best: an image without a configuration does not say it.
 		on.hz = cmp.Or(proved.kernel.HZ, on.hz)
 		said.Rows = predict.Predict(settings, on.hz)
-		said.Checks, said.Clock, said.Kernel = proved.checks, proved.clock, proved.kernel
+		said.Checks, said.Clock, said.Family, said.Kernel = proved.checks, proved.clock, proved.family, proved.kernel
 	}
 	if err := c.print(said, on, system, proved); err != nil {
 		return err
@@ -180,7 +180,7 @@ func (c *predictCommand) print(said predict.Report, on target, system predict.Se
 	if said.Advice != nil {
 		fmt.Print("\n" + predict.Text(said.Advice, c.Within))
 		if together, found := predict.Advised(said.Settings, on.hz, c.Within); found {
-			fmt.Printf("\nAll that a kernel can notice, together, with the proof:\n   halfopen predict %s --verify\n", together.Flags(system))
+			fmt.Printf("\nAll that a kernel can notice, together, with the proof:\n   %s predict %s --verify\n", program(), together.Flags(system))
 		}
 	}
 	return nil

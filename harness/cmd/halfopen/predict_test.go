@@ -63,7 +63,7 @@ func TestEveryRowHasASpecThatStagesIt(t *testing.T) {
 	var unproved []string
 	for _, flags := range append(predicted, predictedSinceRTOMin, predictedSinceRTOMax) {
 		rows := predict.Predict(settingsOf(t, flags), 250)
-		plan := proofs(rows, 0)
+		plan := proofs(rows, defaultFamily, 0)
 		for _, row := range rows {
 			staging := 0
 			for _, job := range plan {
@@ -80,7 +80,7 @@ func TestEveryRowHasASpecThatStagesIt(t *testing.T) {
 	}
 	slices.Sort(unproved)
 	g.Expect(slices.Compact(unproved)).To(Equal([]string{
-		"connecting: neighbour off, same LAN", "writing: neighbour off, same LAN", "writing: window closed, then host off"}))
+		"connecting: neighbour off, same LAN", "writing: neighbour off, same LAN", "writing: own cable out", "writing: window closed, then host off"}))
 }
 
 // The claims of the rows run in every profile: one that is confined to another would be unsupported.
@@ -89,7 +89,7 @@ func TestTheProofsRunInACustomProfile(t *testing.T) {
 	catalogue, _, err := choose(nil, 0)
 	g.Expect(err).NotTo(HaveOccurred())
 	for _, flags := range predicted {
-		for _, job := range proofs(predict.Predict(settingsOf(t, flags), 250), 0) {
+		for _, job := range proofs(predict.Predict(settingsOf(t, flags), 250), defaultFamily, 0) {
 			proved, known := catalogue.ByID(job.Spec.Claim)
 			g.Expect(known).To(BeTrue())
 			g.Expect(proved.Profile).To(BeEmpty(), proved.ID)
@@ -101,7 +101,7 @@ func TestTheProofsRunInACustomProfile(t *testing.T) {
 func TestPatienceChoosesWhatIsStaged(t *testing.T) {
 	g := NewWithT(t)
 	rows := predict.Predict(settingsOf(t, ""), 250)
-	all, short := proofs(rows, 0), proofs(rows, defaultPatience)
+	all, short := proofs(rows, defaultFamily, 0), proofs(rows, defaultFamily, defaultPatience)
 	g.Expect(len(short)).To(BeNumerically("<", len(all)))
 	claims := func(of []string) (found []string) {
 		for _, job := range short {
@@ -123,6 +123,7 @@ func TestAGuestIsNamedIfNobodyNamesOne(t *testing.T) {
 func TestAKernelAgreesWithThePrediction(t *testing.T) {
 	bootable(t, oldest)
 	verify(t, command(t), oldest, predicted[2])
+	verify(t, command(t), oldest, predicted[1]+" --family 6")
 }
 
 // BenchmarkPrediction holds all settings against the oldest, the newest and the default kernel, and prints what

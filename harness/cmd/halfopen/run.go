@@ -130,7 +130,7 @@ func (c *runCommand) prove(ctx context.Context, catalogue *claim.Catalogue, plan
 		planned(catalogue, plan))
 	began := time.Now()
 	specs, interrupted := runner.Run(ctx, plan, runner.Options{
-		Profile: c.Profile, Out: c.Out, Batch: runner.DefaultBatch, Procs: cmp.Or(c.Procs, runner.DefaultProcs()),
+		Profile: c.Profile, Out: c.Out, Batch: runner.DefaultBatch, Procs: cmp.Or(c.Procs, runner.DefaultProcs()), Program: program(),
 		Started: func(job runner.Job) { printer.Start(title(job.Spec)) },
 		Decided: func(_ runner.Job, result report.SpecResult) { printer.Done(result) },
 	})
@@ -212,7 +212,7 @@ func write(folder string, catalogue *claim.Catalogue, specs []report.SpecResult,
 	if err != nil {
 		return err
 	}
-	html, unpaged := page.HTML(page.Input{Run: run, Catalogue: catalogue, Specs: specs, Folder: folder, Kernel: run.Kernel.Name})
+	html, unpaged := page.HTML(page.Input{Run: run, Catalogue: catalogue, Specs: specs, Folder: folder, Kernel: run.Kernel.Name, Program: program()})
 	if unpaged == nil {
 		unpaged = report.WriteFile(filepath.Join(folder, page.File), html)
 	}

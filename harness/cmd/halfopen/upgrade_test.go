@@ -28,7 +28,7 @@ func TestAnUpgradeIsToldByBootingBothKernels(t *testing.T) {
 		"syns: 7 -> 11",
 		"An application learns of the end up to",
 		"6.1 doubles the interval of one second each time.",
-		"[1] in 6.5",
+		"[2] in 6.5",
 		"net.ipv4.tcp_syn_linear_timeouts: none -> 4",
 	} {
 		g.Expect(string(text)).To(ContainSubstring(said))

@@ -27,6 +27,7 @@ type verifyFlags struct {
 	Verify   bool          `help:"Stage every row with these settings and say whether the kernel agrees: in a guest, in virtual time, or without QEMU on the running kernel."`
 	Kernel   string        `placeholder:"K" help:"With --verify, the guest's kernel: debian:SERIES, installed, a file (with ,MODULES), a folder of .deb files; debian:6.12, or what is cached, if not given."`
 	Real     bool          `help:"With --verify, use the running kernel and the wall clock."`
+	Family   int           `default:"4" help:"With --verify, stage over IPv4 or IPv6: 4 or 6. The prediction is the same, for TCP's timers know no family."`
 	Patience time.Duration `default:"2m" help:"With --verify on the wall clock, leave out the rows that take longer."`
 	Mirror   string        `placeholder:"URL" help:"With --kernel debian:SERIES, the archive; apt's own if not given."`
 }
@@ -34,16 +35,18 @@ type verifyFlags struct {
 // defaultPatience is the flag's default.
 const defaultPatience = 2 * time.Minute
 
-// verifiedFamily is the address family that rows are staged in: TCP's timers know none.
-const verifiedFamily = 4
+// defaultFamily is the flag's default.
+const defaultFamily = 4
 
 // defaultGuest is the kernel of a guest where none is named and it can be had.
 const defaultGuest = "debian:6.12"
 
 func (f verifyFlags) check(hz int) error {
 	switch {
-	case !f.Verify && (f.Kernel != "" || f.Real || f.Mirror != "" || f.Patience != defaultPatience):
-		return errors.New("--kernel, --real, --patience and --mirror go with --verify")
+	case !f.Verify && (f.Kernel != "" || f.Real || f.Mirror != "" || f.Patience != defaultPatience || f.Family != defaultFamily):
+		return errors.New("--kernel, --real, --family, --patience and --mirror go with --verify")
+	case f.Family != 4 && f.Family != 6:
+		return fmt.Errorf("--family is 4 or 6, not %d", f.Family)
 	case f.Kernel != "" && f.Real:
 		return errors.New("--kernel is a guest's and --real the running kernel: give one")
 	case f.Verify && hz != 0:
@@ -118,6 +121,7 @@ type verification struct {
 	specs   []report.SpecResult
 	kernel  report.Kernel
 	clock   string
+	family  int
 	guest   float64 // seconds of the specs on their own clock
 	wall    time.Duration
 	folder  string // the packets of what disagrees
@@ -141,7 +145,8 @@ func (f verifyFlags) verify(ctx context.Context, on target, system, settings pre
 		}
 		patience, slack = f.Patience, stage.RealClockSlack
 	}
-	plan := proofs(rows, patience)
+	v.family = f.Family
+	plan := proofs(rows, f.Family, patience)
 	if len(plan) == 0 {
 		return v, fmt.Errorf("nothing can be verified within --patience %v: give it more, or a guest with --kernel", patience)
 	}
@@ -186,15 +191,15 @@ func (f verifyFlags) inGuest(ctx context.Context, on target, profile string, pla
 	return errors.Join(err, r.ended)
 }
 
-// proofs are the specs that stage the rows which can be staged within the patience, each once.
-func proofs(rows []predict.Row, patience time.Duration) []runner.Job {
+// proofs are the specs that stage the rows over a family which can be staged within the patience, each once.
+func proofs(rows []predict.Row, family int, patience time.Duration) []runner.Job {
 	var plan []runner.Job
 	for _, spec := range stage.Specs() {
 		proves := func(r predict.Row) bool {
 			_, provable := r.Provable(patience)
 			return provable && r.Proves(spec.Claim, spec.Case)
 		}
-		if spec.Family == verifiedFamily && slices.ContainsFunc(rows, proves) {
+		if spec.Family == family && slices.ContainsFunc(rows, proves) {
 			plan = append(plan, runner.Job{Spec: spec})
 		}
 	}
@@ -213,7 +218,7 @@ func (v verification) count(verdict predict.Verdict) int {
 
 // summary says what came of it, and all that is known of what is no agreement.
 func (v verification) summary() string {
-	text := fmt.Sprintf("Linux %s, %s clock: %d of %d rows agree", v.kernel.Release, v.clock, v.count(predict.Agrees), len(v.checks))
+	text := fmt.Sprintf("Linux %s, %s clock, over IPv%d: %d of %d rows agree", v.kernel.Release, v.clock, v.family, v.count(predict.Agrees), len(v.checks))
 	if n := v.count(predict.Disagrees); n > 0 {
 		text += fmt.Sprintf(", %d disagree", n)
 	}
