@@ -1,0 +1,29 @@
+#!/bin/sh
+# Takes away what is left of the machines, also after Vagrant was killed: what it still knows it destroys itself,
+# then go domains, disks and the box's disk that bear our prefix. Quiet if there is nothing.
+#
+#   ./clean.sh [NAME...]     these machines, like debian-7.3; all, and the box's disk, if none is named
+set -u
+cd "$(dirname "$0")"
+. ./lib.sh
+need vagrant="vagrant vagrant-libvirt" virsh=libvirt-clients
+
+# Destroying asks the guest nothing, so a minute is plenty; what hangs here is taken by force below.
+timeout --kill-after=10 120 vagrant destroy --force "$@" >/dev/null 2>&1
+
+ours() { # domains or disks, one a line
+	if [ $# -gt 0 ]; then
+		for name; do echo "halfopen-$name"; done
+	else
+		echo 'halfopen-'
+	fi
+}
+patterns=$(if [ $# -gt 0 ]; then ours "$@" | sed 's/[.]/\\./g; s/.*/^&(\\.|$)/'; else echo '^halfopen-'; fi)
+virsh --quiet list --all --name | grep -E "$patterns" | while read -r domain; do
+	virsh --quiet destroy "$domain" >/dev/null 2>&1
+	virsh --quiet undefine "$domain" --nvram --snapshots-metadata >/dev/null || echo "$0: the domain $domain stays: virsh undefine $domain says why" >&2
+done
+pool=default
+virsh --quiet vol-list "$pool" 2>/dev/null | awk '{ print $1 }' | grep -E "$patterns" | while read -r disk; do
+	virsh --quiet vol-delete "$disk" --pool "$pool" >/dev/null || echo "$0: the disk $disk stays: virsh vol-delete $disk --pool $pool says why" >&2
+done
