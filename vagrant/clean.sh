@@ -4,7 +4,7 @@
 #
 #   ./clean.sh [NAME...]     these machines, like debian-7.3; all, and the box's disk, if none is named
 set -u
-cd "$(dirname "$0")"
+cd "$(dirname "$0")" || exit 2
 . ./lib.sh
 need vagrant="vagrant vagrant-libvirt" virsh=libvirt-clients
 
