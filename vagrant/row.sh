@@ -20,6 +20,7 @@ halfopen_binary
 
 under_way= # the process that works for us
 machine=   # what it works on
+# shellcheck disable=SC2317 # by the trap
 leave() {
 	trap '' INT TERM HUP
 	[ -z "$under_way" ] || { kill -TERM "$under_way" && wait "$under_way"; } 2>/dev/null
@@ -110,7 +111,20 @@ for name; do
 	else
 		echo "  no setting of TCP differs from the kernel's own"
 	fi
-	grep -E '^ *[0-9]+ peer host off' "$HALFOPEN_RESULTS/$name/predict.txt" | sed 's/^ */  /'
+	# Indented JSON has a member a line.
+	awk '
+		function value() { sub(/^ *"[a-z_]*": "?/, ""); sub(/"?,?$/, ""); return $0 }
+		/^      "state":/ { state = value(); said = measured = verdict = told = "" }
+		/^      "fault":/ { fault = value() }
+		/^        "floor":/ { said = sprintf("%.1f to", value()) }
+		/^        "ceiling":/ { said = said sprintf(" %.1f s", value()) }
+		/^      "told":/ { told = value() }
+		/^        "verdict":/ { verdict = value() }
+		/^        "measured":/ { measured = sprintf("%.1f s, ", value()) }
+		/^    }/ && fault ~ /^peer host off/ {
+			printf "  %s: %s is noticed after %s, %s%s\n", state, fault, said, told, measured ? " (measured: " measured verdict ")" : ""
+		}
+	' "$HALFOPEN_RESULTS/$name/predict.json"
 done >"$HALFOPEN_RESULTS/settings.txt"
 
 "$repository/halfopen" report "$HALFOPEN_RESULTS" --out "$HALFOPEN_RESULTS"
