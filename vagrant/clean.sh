@@ -11,14 +11,11 @@ need vagrant="vagrant vagrant-libvirt" virsh=libvirt-clients
 # Destroying asks the guest nothing, so a minute is plenty; what hangs here is taken by force below.
 timeout --kill-after=10 120 vagrant destroy --force "$@" >/dev/null 2>&1
 
-ours() { # domains or disks, one a line
-	if [ $# -gt 0 ]; then
-		for name; do echo "halfopen-$name"; done
-	else
-		echo 'halfopen-'
-	fi
-}
-patterns=$(if [ $# -gt 0 ]; then ours "$@" | sed 's/[.]/\\./g; s/.*/^&(\\.|$)/'; else echo '^halfopen-'; fi)
+# Machines and their disks are halfopen-NAME, the box's disk is halfopen_vagrant_box_image_VERSION.
+patterns='^halfopen[-_]'
+if [ $# -gt 0 ]; then
+	patterns=$(printf '^halfopen-%s([.]img)?$\n' "$@" | sed 's/\([0-9]\)[.]\([0-9]\)/\1[.]\2/')
+fi
 virsh --quiet list --all --name | grep -E "$patterns" | while read -r domain; do
 	virsh --quiet destroy "$domain" >/dev/null 2>&1
 	virsh --quiet undefine "$domain" --nvram --snapshots-metadata >/dev/null || echo "$0: the domain $domain stays: virsh undefine $domain says why" >&2

@@ -44,7 +44,6 @@ within() {
 # KVM that is there need not work: a kernel without a disk comes to its end in a second where it does.
 if [ -z "${HALFOPEN_KVM:-}" ] && [ -w /dev/kvm ]; then
 	HALFOPEN_KVM=no
-	set -- "$@"
 	first=$HALFOPEN_VAGRANT/kernels/${1#debian-}/vmlinuz
 	if [ -r "$first" ] && timeout 20 qemu-system-x86_64 -accel kvm -cpu host -m 256 -display none -monitor none -serial stdio \
 		-no-reboot -kernel "$first" -append "console=ttyS0 panic=-1" 2>/dev/null </dev/null | grep -q "Linux version"; then
@@ -103,11 +102,12 @@ done
 
 # The claims have namespaces with the kernel's own values. What each system has set otherwise, and how long a host
 # that is gone stays unnoticed with it, stands beside them.
-for name; do
-	[ -s "$HALFOPEN_RESULTS/$name/predict.txt" ] || continue
-	echo "$name: $(head -n 1 "$HALFOPEN_RESULTS/$name/system.txt"), Linux $(sed -n 2p "$HALFOPEN_RESULTS/$name/system.txt")"
-	if [ -s "$HALFOPEN_RESULTS/$name/sysctls.tsv" ]; then
-		awk -F '\t' '{ printf "  %s is %s, the kernel has %s%s\n", $1, $2, $3, $4 ? " (" $4 ")" : "" }' "$HALFOPEN_RESULTS/$name/sysctls.tsv"
+for folder in "$HALFOPEN_RESULTS"/*/; do
+	[ -s "$folder/predict.json" ] || continue
+	name=$(basename "$folder")
+	echo "$name: $(head -n 1 "$folder/system.txt"), Linux $(sed -n 2p "$folder/system.txt")"
+	if [ -s "$folder/sysctls.tsv" ]; then
+		awk -F '\t' '{ printf "  %s is %s, the kernel has %s%s\n", $1, $2, $3, $4 ? " (" $4 ")" : "" }' "$folder/sysctls.tsv"
 	else
 		echo "  no setting of TCP differs from the kernel's own"
 	fi
@@ -122,11 +122,13 @@ for name; do
 		/^        "verdict":/ { verdict = value() }
 		/^        "measured":/ { measured = sprintf("%.1f s, ", value()) }
 		/^    }/ && fault ~ /^peer host off/ {
-			printf "  %s: %s is noticed after %s, %s%s\n", state, fault, said, told, measured ? " (measured: " measured verdict ")" : ""
+			printf "  %s, %s: noticed after %s, %s%s\n", state, fault, said, told, measured ? " (measured: " measured verdict ")" : ""
 		}
-	' "$HALFOPEN_RESULTS/$name/predict.json"
+	' "$folder/predict.json"
 done >"$HALFOPEN_RESULTS/settings.txt"
 
+# An earlier matrix would bring back columns that have been run again.
+rm -f "$HALFOPEN_RESULTS/matrix.json"
 "$repository/halfopen" report "$HALFOPEN_RESULTS" --out "$HALFOPEN_RESULTS"
 code=$?
 echo
