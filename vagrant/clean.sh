@@ -1,8 +1,8 @@
 #!/bin/sh
 # Takes away what is left of the machines, also after Vagrant was killed: what it still knows it destroys itself,
-# then go domains, disks and the box's disk that bear our prefix. Quiet if there is nothing.
+# then go domains, disks and networks that bear our prefix. Quiet if there is nothing.
 #
-#   ./clean.sh [NAME...]     these machines, like debian-7.3; all, and the box's disk, if none is named
+#   ./clean.sh [NAME...]     these machines, like debian-7.3; all, the box's disk and the network if none is named
 set -u
 cd "$(dirname "$0")" || exit 2
 . ./lib.sh
@@ -24,3 +24,8 @@ pool=default
 virsh --quiet vol-list "$pool" 2>/dev/null | awk '{ print $1 }' | grep -E "$patterns" | while read -r disk; do
 	virsh --quiet vol-delete "$disk" --pool "$pool" >/dev/null || echo "$0: the disk $disk stays: virsh vol-delete $disk --pool $pool says why" >&2
 done
+[ $# -gt 0 ] || virsh --quiet net-list --all --name | grep -E '^halfopen-' | while read -r network; do
+	virsh --quiet net-destroy "$network" >/dev/null 2>&1
+	virsh --quiet net-undefine "$network" >/dev/null || echo "$0: the network $network stays: virsh net-undefine $network says why" >&2
+done
+exit 0
