@@ -10,7 +10,7 @@
 set -u
 cd "$(dirname "$0")" || exit 2
 . ./lib.sh
-need vagrant="vagrant vagrant-libvirt" virsh=libvirt-clients pgrep=procps
+need vagrant="vagrant vagrant-libvirt" virsh=libvirt-clients ps=procps
 [ $# -gt 0 ] || set -- debian-6.12
 export HALFOPEN_NAMES="${HALFOPEN_NAMES-open process-crash}"
 
@@ -26,9 +26,12 @@ if [ -z "${HALFOPEN_ALONE:-}" ]; then
 	code=$?
 
 	rm -rf "$HALFOPEN_VAGRANT/alone"
+	# Whatever runs for us names the folder: QEMU its kernel, dnsmasq and libvirtd their configuration.
 	left=$(for program in /proc/[0-9]*; do
-		tr '\0' ' ' <"$program/cmdline" 2>/dev/null | grep -F "$HALFOPEN_VAGRANT/" | sed "s|^|process ${program#/proc/}: |"
-	done; grep -F "$HALFOPEN_VAGRANT/" /proc/mounts; ls -d "$HALFOPEN_VAGRANT"/box.?????? "$HALFOPEN_VAGRANT"/kernel.?????? 2>/dev/null)
+		cat "$program/cmdline" 2>/dev/null | tr '\0' ' ' | grep -F "$HALFOPEN_VAGRANT/" | sed "s|^|process ${program#/proc/}: |"
+	done
+	grep -F "$HALFOPEN_VAGRANT/" /proc/mounts
+	ls -d "$HALFOPEN_VAGRANT"/box.?????? "$HALFOPEN_VAGRANT"/kernel.?????? 2>/dev/null)
 	[ -z "$left" ] || die "this is left: $left"
 	echo "nothing is left; $(($(date +%s) - began)) s in all"
 	exit "$code"
@@ -40,7 +43,7 @@ clean_after() {
 	# QEMU and dnsmasq end a moment after libvirt says that they have.
 	for _ in 1 2 3 4 5 6 7 8 9 10; do
 		left=$(virsh --quiet list --all --name; virsh --quiet vol-list default 2>/dev/null
-			pgrep -l 'qemu|dnsmasq|ruby|vagrant'
+			ps -e -o pid= -o comm= | grep -E 'qemu|dnsmasq|ruby|vagrant'
 			ip -brief link | grep -v '^lo '
 			find "$HALFOPEN_ALONE/lib" -name '*halfopen*' 2>/dev/null)
 		left=$(echo "$left" | sed '/^ *$/d')
