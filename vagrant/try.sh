@@ -28,7 +28,7 @@ if [ -z "${HALFOPEN_ALONE:-}" ]; then
 	rm -rf "$HALFOPEN_VAGRANT/alone"
 	# Whatever runs for us names the folder: QEMU its kernel, dnsmasq and libvirtd their configuration.
 	left=$(for program in /proc/[0-9]*; do
-		cat "$program/cmdline" 2>/dev/null | tr '\0' ' ' | grep -F "$HALFOPEN_VAGRANT/" | sed "s|^|process ${program#/proc/}: |"
+		{ tr '\0' ' ' <"$program/cmdline"; } 2>/dev/null | grep -F "$HALFOPEN_VAGRANT/" | sed "s|^|process ${program#/proc/}: |"
 	done
 	grep -F "$HALFOPEN_VAGRANT/" /proc/mounts
 	ls -d "$HALFOPEN_VAGRANT"/box.?????? "$HALFOPEN_VAGRANT"/kernel.?????? 2>/dev/null)
@@ -43,6 +43,7 @@ clean_after() {
 	# QEMU and dnsmasq end a moment after libvirt says that they have.
 	for _ in 1 2 3 4 5 6 7 8 9 10; do
 		left=$(virsh --quiet list --all --name; virsh --quiet vol-list default 2>/dev/null
+			# shellcheck disable=SC2009 # with the process's number
 			ps -e -o pid= -o comm= | grep -E 'qemu|dnsmasq|ruby|vagrant'
 			ip -brief link | grep -v '^lo '
 			find "$HALFOPEN_ALONE/lib" -name '*halfopen*' 2>/dev/null)
