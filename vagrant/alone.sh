@@ -42,7 +42,7 @@ mount -t tmpfs run /run
 ip link set lo up
 
 libvirtd --daemon --config /etc/libvirt/libvirtd.conf
-virsh --quiet connect || die "libvirt does not start: see $keep/log/libvirtd.log"
+virsh connect || die "libvirt does not start: see $keep/log/libvirtd.log"
 export VAGRANT_HOME="$keep/vagrant.d"
 export VAGRANT_DOTFILE_PATH="$keep/vagrant"
 # Not exec: the first process of the namespace has orphans to wait for, and a signal must reach the command.

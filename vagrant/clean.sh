@@ -16,16 +16,16 @@ patterns='^halfopen[-_]'
 if [ $# -gt 0 ]; then
 	patterns=$(printf '^halfopen-%s([.]img)?$\n' "$@" | sed 's/\([0-9]\)[.]\([0-9]\)/\1[.]\2/')
 fi
-virsh --quiet list --all --name | grep -E "$patterns" | while read -r domain; do
-	virsh --quiet destroy "$domain" >/dev/null 2>&1
-	virsh --quiet undefine "$domain" --nvram --snapshots-metadata >/dev/null || echo "$0: the domain $domain stays: virsh undefine $domain says why" >&2
+virsh list --all --name | grep -E "$patterns" | while read -r domain; do
+	virsh destroy "$domain" >/dev/null 2>&1
+	virsh undefine "$domain" --nvram --snapshots-metadata >/dev/null || echo "$0: the domain $domain stays: virsh undefine $domain says why" >&2
 done
 pool=default
-virsh --quiet vol-list "$pool" 2>/dev/null | awk '{ print $1 }' | grep -E "$patterns" | while read -r disk; do
-	virsh --quiet vol-delete "$disk" --pool "$pool" >/dev/null || echo "$0: the disk $disk stays: virsh vol-delete $disk --pool $pool says why" >&2
+virsh vol-list "$pool" 2>/dev/null | awk '{ print $1 }' | grep -E "$patterns" | while read -r disk; do
+	virsh vol-delete "$disk" --pool "$pool" >/dev/null || echo "$0: the disk $disk stays: virsh vol-delete $disk --pool $pool says why" >&2
 done
-[ $# -gt 0 ] || virsh --quiet net-list --all --name | grep -E '^halfopen-' | while read -r network; do
-	virsh --quiet net-destroy "$network" >/dev/null 2>&1
-	virsh --quiet net-undefine "$network" >/dev/null || echo "$0: the network $network stays: virsh net-undefine $network says why" >&2
+[ $# -gt 0 ] || virsh net-list --all --name | grep -E '^halfopen-' | while read -r network; do
+	virsh net-destroy "$network" >/dev/null 2>&1
+	virsh net-undefine "$network" >/dev/null || echo "$0: the network $network stays: virsh net-undefine $network says why" >&2
 done
 exit 0

@@ -32,3 +32,6 @@ halfopen_binary() {
 		make --quiet --directory "$repository" build >/dev/null || die "halfopen cannot be built: see \`make build\`"
 	fi
 }
+
+# On a terminal virsh would ask polkit for a password that nobody has.
+virsh() { command virsh --quiet --no-pkttyagent "$@"; }

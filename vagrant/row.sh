@@ -11,7 +11,7 @@ set -u
 cd "$(dirname "$0")" || exit 2
 . ./lib.sh
 need vagrant="vagrant vagrant-libvirt" virsh=libvirt-clients timeout=coreutils
-virsh --quiet connect 2>/dev/null || die "no libvirt answers at $LIBVIRT_DEFAULT_URI: start libvirtd, or run this by ./alone.sh"
+virsh connect 2>/dev/null || die "no libvirt answers at $LIBVIRT_DEFAULT_URI: start libvirtd, or run this by ./alone.sh"
 [ -r "$HALFOPEN_VAGRANT/box.json" ] || [ -n "${HALFOPEN_BOX:-}" ] || die "there is no box yet: make it with sudo ./box.sh"
 halfopen_binary
 
@@ -33,7 +33,7 @@ trap leave INT TERM HUP
 within() {
 	limit=$1
 	shift
-	timeout --kill-after=10 "$limit" "$@" &
+	timeout --kill-after=5 "$limit" "$@" &
 	under_way=$!
 	wait "$under_way"
 	code=$?

@@ -42,7 +42,7 @@ clean_after() {
 	./clean.sh
 	# QEMU and dnsmasq end a moment after libvirt says that they have.
 	for _ in 1 2 3 4 5 6 7 8 9 10; do
-		left=$(virsh --quiet list --all --name; virsh --quiet vol-list default 2>/dev/null
+		left=$(virsh list --all --name; virsh vol-list default 2>/dev/null
 			# shellcheck disable=SC2009 # with the process's number
 			ps -e -o pid= -o comm= | grep -E 'qemu|dnsmasq|ruby|vagrant'
 			ip -brief link | grep -v '^lo '
@@ -65,8 +65,8 @@ for state in "disk halfopen" "domain halfopen"; do
 	waited=0
 	while kill -0 "$vagrant" 2>/dev/null && [ "$waited" -lt 600 ]; do
 		case $state in
-		disk*) virsh --quiet vol-list default 2>/dev/null | grep -q halfopen && break ;;
-		*) virsh --quiet list --name | grep -q halfopen && break ;;
+		disk*) virsh vol-list default 2>/dev/null | grep -q halfopen && break ;;
+		*) virsh list --name | grep -q halfopen && break ;;
 		esac
 		sleep 0.1
 		waited=$((waited + 1))
