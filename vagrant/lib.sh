@@ -33,5 +33,5 @@ halfopen_binary() {
 	fi
 }
 
-# On a terminal virsh would ask polkit for a password that nobody has.
-virsh() { command virsh --quiet --no-pkttyagent "$@"; }
+# With a terminal virsh would ask polkit, which is not there, on every call.
+virsh() { setsid --wait virsh --quiet "$@"; }
