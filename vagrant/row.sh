@@ -64,7 +64,7 @@ bring() {
 		return 1
 	fi
 	began=$(date +%s)
-	within "${HALFOPEN_BOOT:-240}" vagrant up --no-provision --no-destroy-on-error "$name" >>"$log" 2>&1
+	within "${HALFOPEN_BOOT:-600}" vagrant up --no-provision --no-destroy-on-error "$name" >>"$log" 2>&1
 	code=$?
 	up=$(($(date +%s) - began))
 	if [ "$code" != 0 ]; then

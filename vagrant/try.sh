@@ -5,8 +5,8 @@
 #
 #   ./try.sh [NAME...]     debian-6.12 if none is named
 #
-# HALFOPEN_NAMES are the stories to prove; "open process-crash" if it is not set. Exit code: that of row.sh, and 2 if
-# anything is left.
+# HALFOPEN_NAMES are the stories to prove; "open process-crash" if it is not set. Exit code: 0, or 2 if a
+# machine had no results or anything is left. What the claims came to is for row.sh to judge: here it is no matter.
 set -u
 cd "$(dirname "$0")" || exit 2
 . ./lib.sh
@@ -56,6 +56,7 @@ clean_after() {
 
 ./row.sh "$@"
 code=$?
+[ "$code" != 1 ] || code=0
 clean_after "the row"
 
 # Twice, because a machine that is being made leaves other things than one that runs.
