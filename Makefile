@@ -3,7 +3,7 @@
 GO ?= go
 MATRIX ?= halfopen-matrix
 
-.PHONY: test setup build check specs bench matrix compare workflows clean
+.PHONY: test setup build check specs bench matrix compare vagrant workflows clean
 
 # Everything: the sources are tidy, the specs hold on this kernel, the harness's own tests pass.
 # One package after another: the specs live on the wall clock, and a package has enough of them to
@@ -51,6 +51,10 @@ compare: build
 		if [ -z "$$run" ]; then echo "$$name: not in $(MATRIX)"; continue; fi; \
 		./halfopen compare "$$name" "$$run" || worst=1; echo; \
 	done; exit $$worst
+
+# The suite in whole systems with settings of their own, one machine after another: see vagrant/README.md.
+vagrant: build
+	vagrant/row.sh $(MACHINES)
 
 # The workflows in .github; the tool comes over the network and is no dependency of ours.
 workflows:
