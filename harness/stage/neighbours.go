@@ -1,7 +1,9 @@
 package stage
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -38,8 +40,15 @@ func (h *Host) ResolveWithin(most time.Duration) {
 	h.SetSysctl(h.neighbourSetting("retrans_time_ms"), int(interval.Milliseconds()))
 }
 
+// neighbourSetting is the name of a sysctl of the host's neighbour table. 5.10 keeps them all from the namespaces
+// of an ordinary user (neigh_sysctl_register): the spec is unsupported there.
 func (h *Host) neighbourSetting(name string) string {
-	return fmt.Sprintf("net.ipv%d.neigh.eth0.%s", h.scene.identity.Family, name)
+	GinkgoHelper()
+	setting := fmt.Sprintf("net.ipv%d.neigh.eth0.%s", h.scene.identity.Family, name)
+	if _, err := h.lab.SysctlInt(setting); errors.Is(err, os.ErrNotExist) {
+		unsupported(fmt.Sprintf("kernel %s keeps the settings of neighbours from the namespaces of an ordinary user: root can prove this", h.kernel.Release))
+	}
+	return setting
 }
 
 // ForgetNeighbours empties the router's address resolution tables in the client's network, where asking then
