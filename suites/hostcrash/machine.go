@@ -1,6 +1,9 @@
 package hostcrash
 
 import (
+	"context"
+	"time"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"golang.org/x/sys/unix"
@@ -10,28 +13,35 @@ import (
 	. "github.com/halfopen/halfopen/harness/wire/match"
 )
 
+// crashAndReturn is a crash after which the machine boots again by itself, while the survivor has something to
+// say: nothing but copies of that on the wire, and a RST for the first that finds the machine back.
+func crashAndReturn(ctx context.Context, crash func(*Host) time.Duration) {
+	GinkgoHelper()
+	client, server := Pair(ctx)
+	broken, survivor := Connect(ctx, client, server).Split(ServerBreaks)
+	survivor.Host.PinNeighbour(broken.Host)
+	model := survivor.Retransmission()
+	reading := survivor.StartRead()
+
+	died := crash(broken.Host)
+	survivor.Write(ctx, "are you there?")
+	back := broken.Host.Return()
+	outcome := reading.Within(ctx, model.AbortAfterWrite().Ceiling+Soon)
+
+	Expect(outcome).To(FailWith(unix.ECONNRESET))
+	wire := survivor.Wire(ctx).Since(died)
+	Expect(wire).To(ShowExactly(append(copies(survivor, len(wire.Segments())-1), RST().From(broken).Delivered())...))
+	Observe("back_after", back-died)
+	Observe("detected_after", outcome.At-died)
+	Observe("errno", unix.ErrnoName(outcome.Errno))
+}
+
 // Deaths that a network namespace cannot die: these hosts are machines with kernels of their own.
 
 var _ = Story("host-crash", func() {
 	It("says nothing when its kernel panics, and answers the survivor with a RST once it has booted again",
 		Claim("host-crash/panic-restart-rst"), SpecPriority(8), func(ctx SpecContext) {
-			client, server := Pair(ctx)
-			broken, survivor := Connect(ctx, client, server).Split(ServerBreaks)
-			survivor.Host.PinNeighbour(broken.Host)
-			model := survivor.Retransmission()
-			reading := survivor.StartRead()
-
-			died := broken.Host.Panic()
-			survivor.Write(ctx, "are you there?")
-			back := broken.Host.Return()
-			outcome := reading.Within(ctx, model.AbortAfterWrite().Ceiling+Soon)
-
-			Expect(outcome).To(FailWith(unix.ECONNRESET))
-			wire := survivor.Wire(ctx).Since(died)
-			Expect(wire).To(ShowExactly(append(copies(survivor, len(wire.Segments())-1), RST().From(broken).Delivered())...))
-			Observe("back_after", back-died)
-			Observe("detected_after", outcome.At-died)
-			Observe("errno", unix.ErrnoName(outcome.Errno))
+			crashAndReturn(ctx, (*Host).Panic)
 		})
 
 	It("leaves a survivor that keeps asking to its own timeout when its kernel panics and stays that way, power and carrier and all",
@@ -57,23 +67,7 @@ var _ = Story("host-crash", func() {
 
 	It("forgets in a reset, without a word, and answers the survivor with a RST once it has booted again",
 		Claim("host-crash/hard-reset-rst"), SpecPriority(8), func(ctx SpecContext) {
-			client, server := Pair(ctx)
-			broken, survivor := Connect(ctx, client, server).Split(ServerBreaks)
-			survivor.Host.PinNeighbour(broken.Host)
-			model := survivor.Retransmission()
-			reading := survivor.StartRead()
-
-			died := broken.Host.Reset()
-			survivor.Write(ctx, "are you there?")
-			back := broken.Host.Return()
-			outcome := reading.Within(ctx, model.AbortAfterWrite().Ceiling+Soon)
-
-			Expect(outcome).To(FailWith(unix.ECONNRESET))
-			wire := survivor.Wire(ctx).Since(died)
-			Expect(wire).To(ShowExactly(append(copies(survivor, len(wire.Segments())-1), RST().From(broken).Delivered())...))
-			Observe("back_after", back-died)
-			Observe("detected_after", outcome.At-died)
-			Observe("errno", unix.ErrnoName(outcome.Errno))
+			crashAndReturn(ctx, (*Host).Reset)
 		})
 
 	It("ends its processes first in an orderly restart, so that the survivor reads end of file before the host is gone",
