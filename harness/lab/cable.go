@@ -63,18 +63,15 @@ func (l *Lab) layCable(device string, machine *os.File) (*cable, error) {
 
 // drain drops what the machine has sent before.
 func (c *cable) drain() {
-	frame := make([]byte, 1)
-	for {
-		conn, err := c.machineEnd.SyscallConn()
-		if err != nil {
-			return
-		}
-		var readErr error
-		err = conn.Control(func(fd uintptr) { _, _, readErr = unix.Recvfrom(int(fd), frame, unix.MSG_DONTWAIT) })
-		if err != nil || readErr != nil {
-			return
-		}
+	conn, err := c.machineEnd.SyscallConn()
+	if err != nil {
+		return
 	}
+	_ = conn.Control(func(fd uintptr) {
+		for frame := make([]byte, 1); err == nil; {
+			_, _, err = unix.Recvfrom(int(fd), frame, unix.MSG_DONTWAIT)
+		}
+	})
 }
 
 // carry lets frames pass, or drops them.

@@ -170,8 +170,9 @@ func (h *Host) ForgetNeighbours() error {
 
 // tell tells the host's stack something, if the host is on.
 func (h *Host) tell(what func(Stack) error) error {
-	if h.stack == nil {
-		return errNamespaceGone
+	stack, err := h.on()
+	if err != nil {
+		return err
 	}
-	return what(h.stack)
+	return what(stack)
 }

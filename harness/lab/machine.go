@@ -106,12 +106,13 @@ func (h *Host) portFollows(up bool) error {
 	return nil
 }
 
-// crash makes a machine lose all it has, while its cable stays plugged in. Done tells how it went.
-func (h *Host) crash(how string, strike func() error) error {
+// crash makes a machine lose all it has, while its cable stays plugged in. What comes for one that boots
+// again is dropped, and does not wait at its door.
+func (h *Host) crash(how string, boots bool, strike func() error) error {
 	if h.machine == nil {
 		return fmt.Errorf("%s: %w", h.name, ErrNoMachine)
 	}
-	h.guest.carry(false)
+	h.guest.carry(!boots)
 	err := strike()
 	h.lab.Note("%s: %s", h.name, how)
 	h.stack = nil
@@ -127,24 +128,16 @@ var ErrNoMachine = errors.New("the host is a network namespace, and no machine t
 // Panic makes the host's kernel panic. With restart it boots again by itself (kernel.panic), and Return
 // waits for it; without, it stays where it is, with its power and its carrier.
 func (h *Host) Panic(restart bool) error {
-	if h.machine == nil {
-		return fmt.Errorf("%s: %w", h.name, ErrNoMachine)
-	}
+	how := "kernel panic, without a restart"
 	if restart {
-		return h.crash("kernel panic, with a restart", func() error { return h.machine.Panic(true) })
+		how = "kernel panic, with a restart"
 	}
-	err := h.machine.Panic(false)
-	h.lab.Note("%s: kernel panic, without a restart", h.name)
-	h.stack = nil
-	if err != nil {
-		return fmt.Errorf("cannot make %s panic: %w", h.name, err)
-	}
-	return nil
+	return h.crash(how, restart, func() error { return h.machine.Panic(restart) })
 }
 
 // Reset presses the host's reset button; Return waits until it is up again.
 func (h *Host) Reset() error {
-	return h.crash("reset button", func() error { return h.machine.Reset() })
+	return h.crash("reset button", true, func() error { return h.machine.Reset() })
 }
 
 // Restart restarts the host in an orderly way: its processes end, its kernel says what it has to say, and

@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,7 +36,7 @@ func New(name string, guest vm.Kernel, job []byte, seed uint64) *Machine {
 }
 
 const (
-	memory = 256            // MiB: of which the initramfs takes 60, and the specs next to nothing
+	memory = 256            // MiB
 	budget = 24 * time.Hour // it lives as long as its specs
 )
 
@@ -76,7 +77,12 @@ func (m *Machine) Start(card net.HardwareAddr) {
 		defer close(r.ended)
 		_, r.failure = vm.Run(ctx, config, vm.Watch{
 			Lines: func(lines vm.Lines) { r.lines <- lines },
-			Up:    func() { r.up <- struct{}{} },
+			Up: func() {
+				select {
+				case r.up <- struct{}{}:
+				default: // nobody has waited for the last one, and one is enough to know
+				}
+			},
 			Trouble: func(line string) {
 				if strings.Contains(line, "Kernel panic") {
 					select {
@@ -262,7 +268,7 @@ func (m *Machine) Panic(restart bool) error {
 	select {
 	case <-r.panics:
 	case err := <-failed:
-		return fmt.Errorf("the kernel has not panicked: %w", cmpOr(err, errors.New("nothing happened")))
+		return fmt.Errorf("the kernel has not panicked: %w", cmp.Or(err, errors.New("nothing happened")))
 	case <-r.ended:
 		return fmt.Errorf("the machine is gone: %w", r.failure)
 	case <-timeout.C:
@@ -342,6 +348,3 @@ func (m *Machine) giveBack(c *client) error {
 	}
 	return nil
 }
-
-// Close switches all off that is on.
-func (m *Machine) Close() { m.off() }

@@ -2,6 +2,7 @@ package machine
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -72,5 +73,5 @@ func (m *monitor) give(command string, arguments map[string]any) error {
 		}
 		// A greeting or an event.
 	}
-	return fmt.Errorf("the emulator has not answered %s: %w", command, cmpOr(m.lines.Err(), os.ErrClosed))
+	return fmt.Errorf("the emulator has not answered %s: %w", command, cmp.Or(m.lines.Err(), os.ErrClosed))
 }

@@ -2,6 +2,7 @@ package machine
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -42,14 +43,7 @@ func Serve(line io.ReadWriter) error {
 		}
 		s.serve(r)
 	}
-	return fmt.Errorf("the control line has ended: %w", cmpOr(lines.Err(), io.ErrUnexpectedEOF))
-}
-
-func cmpOr(err, otherwise error) error {
-	if err != nil {
-		return err
-	}
-	return otherwise
+	return fmt.Errorf("the control line has ended: %w", cmp.Or(lines.Err(), io.ErrUnexpectedEOF))
 }
 
 // server is the machine's own side.

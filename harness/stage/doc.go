@@ -7,7 +7,7 @@
 // packets, faults, reads, writes and state changes are left in a pcapng file.
 //
 // Hosts are network namespaces, or machines where a table says so (Machines): a spec is the same, and the
-// times at a machine are known to within what its control line takes, about a millisecond.
+// times at a machine are known to within what its control line takes.
 //
 // Words: an End is one side of a connection: the host, the process that holds the socket, and the
 // socket. Where a Program holds it (nginx, Go's web server or client) it does what that was written
