@@ -69,11 +69,7 @@ func (h *Host) boot() (err error) {
 
 // newCable is a cable from the switch to a device.
 func (h *Host) newCable(to string) *netlink.Veth {
-	attrs := netlink.NewLinkAttrs()
-	attrs.Name = h.name
-	attrs.MasterIndex = h.network.bridge.Attrs().Index
-	attrs.Flags = net.FlagUp
-	cable := netlink.NewVeth(attrs)
+	cable := h.lab.port(h.name, h.network.bridge)
 	cable.PeerName = to
 	return cable
 }

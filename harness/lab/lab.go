@@ -4,12 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"github.com/halfopen/halfopen/harness/kernel"
 	"github.com/halfopen/halfopen/harness/mono"
@@ -19,9 +16,8 @@ import (
 // Lab is the stage of one spec: a switch, the hosts plugged into it, and the record of what
 // crossed their cables.
 type Lab struct {
+	*fabric
 	profile kernel.Profile
-	ns      *namespace
-	rtnl    *netlink.Handle
 	near    *network // the only one where there is no router
 	router  *Router
 	record  *wire.Capture
@@ -32,29 +28,18 @@ type Lab struct {
 // New builds an empty lab whose switch is already being captured. The profile decides the sysctls
 // of every host that is added.
 func New(profile kernel.Profile) (*Lab, error) {
-	ns, err := newNamespace()
+	f, err := newFabric()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("cannot build the switch: %w", err)
 	}
-	l := &Lab{profile: profile, ns: ns}
-	if err := ns.do(l.build); err != nil {
+	l := &Lab{fabric: f, profile: profile}
+	if err := f.ns.do(l.build); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot build the switch: %w", err), l.Close())
 	}
 	return l, nil
 }
 
 func (l *Lab) build() (err error) {
-	// The switch has no addresses; IPv6 off keeps its own router solicitations and multicast
-	// reports off the cables.
-	for _, scope := range []string{"all", "default"} {
-		err := kernel.SetSysctl("net.ipv6.conf."+scope+".disable_ipv6", "1")
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-	}
-	if l.rtnl, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
-		return fmt.Errorf("cannot open rtnetlink: %w", err)
-	}
 	if l.near, err = l.newNetwork("switch", nearIPv4, nearIPv6); err != nil {
 		return err
 	}
@@ -141,8 +126,5 @@ func (l *Lab) Close() error {
 	if l.record != nil {
 		errs = append(errs, l.record.Close())
 	}
-	if l.rtnl != nil {
-		l.rtnl.Close()
-	}
-	return errors.Join(append(errs, l.ns.close())...)
+	return errors.Join(append(errs, l.release())...)
 }

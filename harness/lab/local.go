@@ -17,6 +17,9 @@ import (
 	"github.com/halfopen/halfopen/harness/socket"
 )
 
+// processes are those that one lab has left for the next.
+var processes process.Reserve
+
 // Local is a stack of this machine's kernel: a network namespace with one device and its processes.
 type Local struct {
 	ns        *namespace
@@ -328,7 +331,7 @@ func (s *Local) Accept(filter string) error {
 // StartProcess implements Stack.
 func (s *Local) StartProcess(name string) (p *process.Process, err error) {
 	err = s.ns.do(func() error {
-		p, err = process.Start(process.Options{Name: name})
+		p, err = processes.Start(process.Options{Name: name})
 		return err
 	})
 	if err == nil {

@@ -1,8 +1,6 @@
 package lab
 
 import (
-	"fmt"
-	"net"
 	"net/netip"
 
 	"github.com/vishvananda/netlink"
@@ -30,16 +28,9 @@ type network struct {
 
 // newNetwork adds a network to the switch, on the thread of its namespace.
 func (l *Lab) newNetwork(name string, ipv4, ipv6 netip.Prefix) (*network, error) {
-	attrs := netlink.NewLinkAttrs()
-	attrs.Name = name
-	attrs.Flags = net.FlagUp
-	snooping := false // it would put IGMP and MLD queries on every cable
-	if err := l.rtnl.LinkAdd(&netlink.Bridge{LinkAttrs: attrs, MulticastSnooping: &snooping}); err != nil {
-		return nil, fmt.Errorf("cannot add the bridge: %w", err)
-	}
-	bridge, err := l.rtnl.LinkByName(name)
+	bridge, err := l.bridge(name)
 	if err != nil {
-		return nil, fmt.Errorf("cannot find the bridge: %w", err)
+		return nil, err
 	}
 	return &network{bridge: bridge, ipv4: ipv4, ipv6: ipv6}, nil
 }

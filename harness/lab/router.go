@@ -78,19 +78,15 @@ func (r *Router) start() (err error) {
 
 // plugIn runs a cable from a network to the router and gives the router its addresses there.
 func (r *Router) plugIn(n *network, name string, mac byte) (link, port netlink.Link, err error) {
-	attrs := netlink.NewLinkAttrs()
-	attrs.Name = r.name + "-" + name
-	attrs.MasterIndex = n.bridge.Attrs().Index
-	attrs.Flags = net.FlagUp
-	cable := netlink.NewVeth(attrs)
+	cable := r.lab.port(r.name+"-"+name, n.bridge)
 	cable.PeerName = name
 	cable.PeerHardwareAddr = net.HardwareAddr{0x02, 0, 0, 0, 0, mac}
 	cable.PeerNamespace = netlink.NsFd(r.ns.file.Fd())
 	if err := r.lab.rtnl.LinkAdd(cable); err != nil {
 		return nil, nil, fmt.Errorf("cannot add the cable %s: %w", name, err)
 	}
-	if port, err = r.lab.rtnl.LinkByName(attrs.Name); err != nil {
-		return nil, nil, fmt.Errorf("cannot find the port %s: %w", attrs.Name, err)
+	if port, err = r.lab.rtnl.LinkByName(cable.Name); err != nil {
+		return nil, nil, fmt.Errorf("cannot find the port %s: %w", cable.Name, err)
 	}
 	r.lab.record.AddRouterPort(r.name, port.Attrs().Index)
 	if link, err = r.rtnl.LinkByName(name); err != nil {
@@ -104,7 +100,7 @@ func (r *Router) plugIn(n *network, name string, mac byte) (link, port netlink.L
 	}
 	err = errors.Join(
 		r.ns.do(func() error { return noticeCarrier(name) }),
-		r.lab.ns.do(func() error { return noticeCarrier(attrs.Name) }),
+		r.lab.ns.do(func() error { return noticeCarrier(cable.Name) }),
 	)
 	if err != nil {
 		return nil, nil, err

@@ -77,9 +77,10 @@ func (p *Process) do(ctx context.Context, r role.Request) (role.Answer, error) {
 	return a, err
 }
 
-// own is a child of this process.
+// own is a child of this process, for as long as one spec has it.
 type own struct {
 	name    string
+	reserve *Reserve // where it goes when it is stopped; nil: it is killed then
 	pid     int
 	control *os.File
 	stderr  *os.File // a memfd: the child writes, the spec reads only when something went wrong
@@ -91,16 +92,18 @@ type own struct {
 	pending map[int]*Pending
 	failure error // why no request can be made any more
 	holders map[*Holder]struct{}
+	leaving bool // for the reserve: one request more is made
+	last    int  // its ID
 
 	// life guards the process ID: it is signalled only while life is held and reaped is false,
 	// so that a signal never hits a stranger who was given the same ID.
 	life   sync.Mutex
-	reaped bool
+	reaped bool // or no longer this one's
 	frozen bool
 	status unix.WaitStatus
 	gone   time.Duration
 
-	dead chan struct{} // closed by the reader once the process is reaped
+	dead chan struct{} // closed by the reader once the process is reaped, or is in the reserve
 	stop sync.Once
 }
 
@@ -111,13 +114,22 @@ type own struct {
 // executed; the first request waits for it to be ready, so that several start side by side.
 func Start(opts Options) (*Process, error) {
 	p := newOwn(opts.Name)
-	self := command{path: role.Executable, argv: []string{"halfopen: " + opts.Name}, env: role.Environment(role.Process), output: -1}
-	if err := p.spawn(self); err != nil {
+	if err := p.spawnRole(); err != nil {
 		return nil, fmt.Errorf("start process %q: %w", opts.Name, err)
 	}
+	p.begin()
+	return &Process{opts.Name, p}, nil
+}
+
+// spawnRole starts this binary as a process.
+func (p *own) spawnRole() error {
+	return p.spawn(command{path: role.Executable, argv: []string{"halfopen: " + p.name}, env: role.Environment(role.Process), output: -1})
+}
+
+// begin makes the process ready for requests.
+func (p *own) begin() {
 	p.sending <- struct{}{}
 	go p.receive()
-	return &Process{opts.Name, p}, nil
 }
 
 func newOwn(name string) *own {
@@ -188,6 +200,9 @@ func (p *own) Dead() <-chan struct{} { return p.dead }
 
 func (p *own) Stop() error {
 	p.stop.Do(func() {
+		if p.reserve != nil && p.reserve.take(p) {
+			return
+		}
 		p.mu.Lock()
 		var holders []*Holder
 		for h := range p.holders {
@@ -246,25 +261,31 @@ func (p *own) collect(options int) (unix.WaitStatus, error) {
 // when its last descriptor is closed over there, which is while the process dies; then it is
 // reaped here.
 func (p *own) receive() {
-	p.listen(func(a role.Answer) {
+	handed := p.listen(func(a role.Answer) (last bool) {
 		p.mu.Lock()
 		waiting := p.pending[a.ID]
 		delete(p.pending, a.ID)
+		// What was asked for before has ended with its socket, unless a close(2) lingers.
+		last = a.ID == p.last && len(p.pending) == 0
 		p.mu.Unlock()
 		if waiting != nil {
 			waiting.answer = a
 			waiting.err = failure(a)
 			close(waiting.done)
 		}
+		return last
 	})
 
 	p.life.Lock()
-	if !p.reaped {
+	switch {
+	case handed:
+		p.reaped = true
+	case !p.reaped:
 		// Its exit code is fixed by now (do_group_exit comes before exit_files), so this only
 		// ends a process that lost the channel and lives.
 		_ = unix.Kill(p.pid, unix.SIGKILL)
 		if _, err := p.collect(0); err != nil {
-			p.reaped = true // by somebody else: there is no status to tell
+			p.reaped, p.gone = true, mono.Now() // by somebody else: there is no status to tell
 		}
 	}
 	dead := p.died()
@@ -283,6 +304,9 @@ func (p *own) receive() {
 
 // died says how the process ended. The caller holds life, and the process is reaped.
 func (p *own) died() error {
+	if p.gone == 0 {
+		return fmt.Errorf("process %q (%d): %w: it was stopped", p.name, p.pid, ErrDead)
+	}
 	err := fmt.Errorf("process %q (%d): %w: %s", p.name, p.pid, ErrDead, Ending(p.status))
 	if said := p.complaint(); said != "" {
 		err = fmt.Errorf("%w; it said: %s", err, said)
@@ -312,6 +336,13 @@ func (p *own) send(ctx context.Context, r role.Request, pass int) *Pending {
 	}
 	p.next++
 	r.ID = p.next
+	if p.leaving {
+		if p.last != 0 {
+			defer p.mu.Unlock()
+			return fail(ErrDead)
+		}
+		p.last = r.ID
+	}
 	p.mu.Unlock()
 
 	message, err := r.Frame()

@@ -12,9 +12,9 @@ import (
 	"github.com/halfopen/halfopen/harness/process/role"
 )
 
-// listen hands every answer that comes over the control channel to take, until the channel ends, or
-// what can be understood.
-func (p *own) listen(take func(role.Answer)) {
+// listen hands every answer that comes over the control channel to take, until that has had the last, or the
+// channel ends, or what can be understood.
+func (p *own) listen(take func(role.Answer) (last bool)) (hadLast bool) {
 	var inbox []byte
 	chunk := make([]byte, 16<<10)
 	for {
@@ -23,20 +23,22 @@ func (p *own) listen(take func(role.Answer)) {
 		for {
 			body, rest, whole, unintelligible := role.Body(inbox)
 			if unintelligible != nil {
-				return
+				return false
 			}
 			if !whole {
 				break
 			}
 			answer, unintelligible := role.ParseAnswer(body)
 			if unintelligible != nil {
-				return
+				return false
 			}
 			inbox = rest
-			take(answer)
+			if take(answer) {
+				return true
+			}
 		}
 		if err != nil {
-			return
+			return false
 		}
 	}
 }

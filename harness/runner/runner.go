@@ -100,22 +100,39 @@ type run struct {
 	results []*report.SpecResult
 }
 
-// batches deals the jobs out, the first of the order first, to as many processes as can be at work
-// at once, or to more where a batch would be too large. Those of a batch have their sabotage in common.
-func (r *run) batches(order []int) [][]int {
+// batches deals the jobs out to as many processes as can be at work at once, or to more where a batch would be
+// too large. Those of a batch have their sabotage in common.
+func (r *run) batches(order []int) (batches [][]int) {
 	size := max(1, min(r.options.Batch, (len(order)+r.options.Procs-1)/r.options.Procs))
-	count := (len(order) + size - 1) / size
-	var batches [][]int
-	for i := range count {
-		var batch []int
-		for j := i; j < len(order); j += count {
-			if len(batch) > 0 && r.jobs[order[j]].Sabotage != r.jobs[batch[0]].Sabotage {
-				batches = append(batches, batch)
-				batch = nil
-			}
-			batch = append(batch, order[j])
+	alike := map[string][]int{}
+	var sabotages []string
+	for _, i := range order {
+		sabotage := r.jobs[i].Sabotage
+		if alike[sabotage] == nil {
+			sabotages = append(sabotages, sabotage)
 		}
-		batches = append(batches, batch)
+		alike[sabotage] = append(alike[sabotage], i)
+	}
+	for _, sabotage := range sabotages {
+		batches = append(batches, r.deal(alike[sabotage], size)...)
+	}
+	return batches
+}
+
+// deal makes batches of at most so many jobs: one job after another, those that last longest first, each to the
+// batch that would be through first.
+func (r *run) deal(order []int, size int) [][]int {
+	batches := make([][]int, (len(order)+size-1)/size)
+	seconds := make([]int, len(batches))
+	for _, i := range order {
+		least := -1
+		for j := range batches {
+			if len(batches[j]) < size && (least < 0 || seconds[j] < seconds[least]) {
+				least = j
+			}
+		}
+		batches[least] = append(batches[least], i)
+		seconds[least] += 1 + r.jobs[i].Spec.Priority // the one for its stage, its rest and what a priority leaves out
 	}
 	return batches
 }

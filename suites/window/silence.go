@@ -68,8 +68,9 @@ var _ = Story("window", func() {
 			outcome := reading.Within(ctx, closing.Model.Abort().Ceiling+Soon)
 
 			Expect(outcome).To(FailWith(unix.ETIMEDOUT))
-			Expect(writer.Wire(ctx).Since(died)).To(ShowExactly(
-				slices.Repeat([]Predicate{WindowProbe().From(writer).Lost()}, closing.Model.Retries2)...))
+			closing = writer.SinceLastAnswer(ctx, closing)
+			Expect(writer.Wire(ctx).Since(closing.ACK.At)).To(ShowExactly(append([]Predicate{ACK().From(reader)},
+				slices.Repeat([]Predicate{WindowProbe().From(writer).Lost()}, closing.Model.Retries2)...)...))
 			Expect(writer.Counted("OutRsts")).To(BeZero(), "RSTs counted")
 			Observe("detected_after", outcome.At-died)
 			Observe("window_probes", closing.Model.Retries2)

@@ -21,6 +21,7 @@ const (
 	OpDie     = "die"   // answers, then dies in the manner that Value says
 	OpBeat    = "beat"  // heartbeats: a line each Every, whose answer must come within Most
 	OpEcho    = "echo"  // answers heartbeats until the connection ends
+	OpMove    = "move"  // close every socket and go to the network namespace that travels as SCM_RIGHTS; Value is setns(2)'s number
 )
 
 // The manners in which a process can be told to die.

@@ -206,10 +206,13 @@ func (p *process) serve(q Request) {
 		p.reply(Answer{ID: q.ID, At: now()})
 		die(q.Value)
 		return
+	case OpMove:
+		p.move(q)
+		return
 	}
 	if q.Socket <= controlID || q.Socket >= len(p.sockets) {
 		if q.Op == OpShare {
-			syscall.Close(p.leash())
+			syscall.Close(p.takePassed())
 		}
 		p.reply(Answer{ID: q.ID, Fault: q.Op + ": no socket " + decimal(q.Socket)})
 		return
@@ -265,7 +268,7 @@ func finish(q Request, a Answer, call string, err error) Answer {
 
 // share forks a holder that inherits the socket.
 func (d *descriptor) share(q Request) {
-	leash := d.process.leash()
+	leash := d.process.takePassed()
 	defer syscall.Close(leash)
 	var pid int
 	err := d.use(func(fd int) error {
@@ -284,14 +287,34 @@ func (d *descriptor) share(q Request) {
 	d.process.reply(finish(q, Answer{PID: pid}, "fork a holder", err))
 }
 
-// leash takes the descriptor that came with the request; -1 if none did.
-func (p *process) leash() int {
+// takePassed takes the descriptor that came with the request; -1 if none did.
+func (p *process) takePassed() int {
 	if len(p.passed) == 0 {
 		return -1
 	}
 	fd := p.passed[0]
 	p.passed = p.passed[1:]
 	return fd
+}
+
+// move closes what the process has and takes it to another host. Sockets are made by this one thread, so it is
+// the only one that has to go; a process that cannot go would act on the wrong host, and ends.
+func (p *process) move(q Request) {
+	for _, d := range p.sockets[controlID+1:] {
+		if fd, err := d.leave(); err == nil {
+			// As when a process dies (inet_release): what lingers does so without it.
+			if lingers(fd) {
+				_ = syscall.SetsockoptLinger(fd, syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{})
+			}
+			_ = syscall.Close(fd)
+		}
+	}
+	host := p.takePassed()
+	if err := enter(q.Value, host); err != nil {
+		p.giveUp("enter a host's network namespace: " + err.Error())
+	}
+	syscall.Close(host)
+	p.reply(finish(q, Answer{}, OpMove, nil))
 }
 
 // close closes the descriptor; what waits for it ends. SO_LINGER makes close(2) wait, of a

@@ -69,22 +69,15 @@ func (o Option) setting() string {
 	return "setsockopt(" + decimal(o.Level) + ", " + decimal(o.Name) + ", " + decimal(o.Value) + ")"
 }
 
-// connect is connect(2): a non-blocking one that is waited for, whose error SO_ERROR has then.
+// connect is connect(2): a non-blocking one that is waited for, and asked again when epoll(7) tells of it. To look at
+// SO_ERROR instead would be too early now and then: over IPv4 an ICMP error is put into the error queue and told of
+// before the socket has failed (tcp_v4_err, ip_icmp_error), and a process on another processor that is
+// quick enough finds no error yet and takes the connection for open. connect(2) looks with the socket locked.
 func (d *descriptor) connect(q Request) {
-	started := false
 	d.attempt(q, OpConnect, syscall.EPOLLOUT, func(fd int) (a Answer, err error) {
-		if !started {
-			started = true
-			err = connect(fd, q.Remote)
-			if err == syscall.EINPROGRESS {
-				return a, syscall.EAGAIN
-			}
-		} else {
-			var value int
-			value, err = syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_ERROR)
-			if err == nil && value != 0 {
-				err = syscall.Errno(value)
-			}
+		err = connect(fd, q.Remote)
+		if err == syscall.EINPROGRESS || err == syscall.EALREADY {
+			return a, syscall.EAGAIN
 		}
 		a.At = now()
 		if err != nil {

@@ -72,6 +72,13 @@ func poll(fd int, mask uint32, timeout int) (events uint32, err error) {
 	return uint32(polled.happening), orNil(errno)
 }
 
+// enter takes the calling thread to a network namespace by setns(2), whose number syscall does not have on
+// every architecture.
+func enter(setns, namespace int) error {
+	_, _, errno := syscall.RawSyscall(uintptr(setns), uintptr(namespace), syscall.CLONE_NEWNET, 0)
+	return orNil(errno)
+}
+
 // lingers tells whether close(2) may wait (SO_LINGER with a time).
 func lingers(fd int) bool {
 	var linger syscall.Linger

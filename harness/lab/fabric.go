@@ -1,0 +1,143 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+
+	"github.com/google/nftables"
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"github.com/halfopen/halfopen/harness/kernel"
+)
+
+// fabric is what a switch is made of: a namespace with bridges in it. It outlives its lab and is the next
+// one's, without a port, a filter or a memory of who was where: to take a bridge down, the kernel waits for an
+// RCU grace period with its lock of all network devices held (br_multicast_dev_del), and with a bridge
+// for each spec all others of the machine waited with it, 400 ms at the worst. What a claim is about, a
+// host's stack, is never used twice.
+type fabric struct {
+	ns      *namespace
+	rtnl    *netlink.Handle
+	bridges map[string]netlink.Link
+}
+
+// ports is the device group that all ports are in, so that they can be taken away at once.
+const ports = 1
+
+// spares are the fabrics of labs that are closed.
+var spares struct {
+	sync.Mutex
+	fabrics []*fabric
+}
+
+// newFabric is a spare one, or a new one without a bridge.
+func newFabric() (*fabric, error) {
+	spares.Lock()
+	defer spares.Unlock()
+	if last := len(spares.fabrics) - 1; last >= 0 {
+		f := spares.fabrics[last]
+		spares.fabrics = spares.fabrics[:last]
+		return f, nil
+	}
+	f := &fabric{bridges: map[string]netlink.Link{}}
+	var err error
+	if f.ns, err = newNamespace(); err != nil {
+		return nil, err
+	}
+	if err := f.ns.do(f.open); err != nil {
+		return nil, errors.Join(err, f.close())
+	}
+	return f, nil
+}
+
+func (f *fabric) open() (err error) {
+	// A switch has no addresses; IPv6 off keeps its own router solicitations and multicast reports off the
+	// cables.
+	for _, scope := range []string{"all", "default"} {
+		err := kernel.SetSysctl("net.ipv6.conf."+scope+".disable_ipv6", "1")
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	if f.rtnl, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
+		return fmt.Errorf("cannot open rtnetlink: %w", err)
+	}
+	return nil
+}
+
+// bridge is the fabric's bridge of that name.
+func (f *fabric) bridge(name string) (netlink.Link, error) {
+	if bridge, there := f.bridges[name]; there {
+		return bridge, nil
+	}
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = name
+	attrs.Flags = net.FlagUp
+	snooping := false // it would put IGMP and MLD queries on every cable
+	if err := f.rtnl.LinkAdd(&netlink.Bridge{LinkAttrs: attrs, MulticastSnooping: &snooping}); err != nil {
+		return nil, fmt.Errorf("cannot add the bridge: %w", err)
+	}
+	bridge, err := f.rtnl.LinkByName(name)
+	if err != nil {
+		return nil, fmt.Errorf("cannot find the bridge: %w", err)
+	}
+	f.bridges[name] = bridge
+	return bridge, nil
+}
+
+// port is what a new cable from the fabric to somewhere else has at this end: its name, and the bridge that it
+// is a port of.
+func (f *fabric) port(name string, bridge netlink.Link) *netlink.Veth {
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = name
+	attrs.MasterIndex = bridge.Attrs().Index
+	attrs.Flags = net.FlagUp
+	attrs.Group = ports
+	return netlink.NewVeth(attrs)
+}
+
+// clear takes every port and every filter away.
+func (f *fabric) clear() error {
+	return f.ns.do(func() error {
+		request := nl.NewNetlinkRequest(unix.RTM_DELLINK, unix.NLM_F_ACK)
+		request.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
+		request.AddData(nl.NewRtAttr(unix.IFLA_GROUP, nl.Uint32Attr(ports)))
+		// ENODEV: there is none (any more: it went with the namespace of the cable's other end).
+		if _, err := request.Execute(unix.NETLINK_ROUTE, 0); err != nil && !errors.Is(err, unix.ENODEV) {
+			return fmt.Errorf("cannot remove the ports: %w", err)
+		}
+		nft, err := nftables.New()
+		if err != nil {
+			return fmt.Errorf("cannot reach nf_tables: %w", err)
+		}
+		nft.FlushRuleset()
+		if err := nft.Flush(); err != nil {
+			return fmt.Errorf("cannot remove the filters: %w", err)
+		}
+		return nil
+	})
+}
+
+// release keeps the fabric for the next lab, or lets it go where it cannot be cleared: a kernel without
+// nf_tables, say.
+func (f *fabric) release() error {
+	if err := f.clear(); err != nil {
+		return f.close()
+	}
+	spares.Lock()
+	defer spares.Unlock()
+	spares.fabrics = append(spares.fabrics, f)
+	return nil
+}
+
+func (f *fabric) close() error {
+	if f.rtnl != nil {
+		f.rtnl.Close()
+	}
+	return f.ns.close()
+}
