@@ -201,7 +201,7 @@ func (h *Host) DestroySocket(local, remote netip.AddrPort) error {
 func (h *Host) Counters() (socket.Counters, error) {
 	stack, err := h.on()
 	if err != nil {
-		return nil, err
+		return socket.Counters{}, err
 	}
 	return stack.Counters()
 }

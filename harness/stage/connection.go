@@ -164,7 +164,7 @@ func (e *End) Counted(name string) int {
 	GinkgoHelper()
 	now, err := e.Host.lab.Counters()
 	mustStage(err)
-	return int(now[name] - e.counters[name])
+	return now.Since(e.counters, name)
 }
 
 // note records a change of state.

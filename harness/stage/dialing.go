@@ -180,7 +180,8 @@ func (h *Host) Counter(name string) int {
 	GinkgoHelper()
 	counters, err := h.lab.Counters()
 	mustStage(err)
-	return int(counters[name])
+	value, _ := counters.Value(name)
+	return int(value)
 }
 
 // SentSegments is how many TCP segments of the host have crossed its cable.

@@ -77,10 +77,12 @@ func (h *Host) receivedICMP() uint64 {
 	GinkgoHelper()
 	counters, err := h.lab.Counters()
 	mustStage(err)
-	if h.scene.identity.Family == 4 {
-		return counters["IcmpInMsgs"]
+	name := "IcmpInMsgs"
+	if h.scene.identity.Family == 6 {
+		name = "Icmp6InMsgs"
 	}
-	return counters["Icmp6InMsgs"]
+	received, _ := counters.Value(name)
+	return received
 }
 
 // awaitICMP waits until the host has received an ICMP message more. Most often it has when the switch has

@@ -20,7 +20,6 @@ const (
 	OutEnv      = "HALFOPEN_OUT"      // a folder for the pcapng files; without it only a failed spec leaves one
 	ClockEnv    = "HALFOPEN_CLOCK"    // real (the default) or virtual, on which windows have no slack
 	SabotageEnv = "HALFOPEN_SABOTAGE" // takes a behaviour away, to see a spec fail
-	specsEnv    = "HALFOPEN_SPECS"    // the full texts of the specs to run, a line each
 	claimsEnv   = "HALFOPEN_CLAIMS"   // the claims they prove, as JSON
 )
 

@@ -2,12 +2,13 @@ package stage
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	"github.com/onsi/ginkgo/v2/types"
+
+	"github.com/halfopen/halfopen/harness/spec"
 )
 
 // Labels carry what the tools must know of a spec; nobody types them by hand. Ginkgo allows no
@@ -23,20 +24,12 @@ func Story(name string, body func()) bool {
 	return Describe(name, func() {
 		for _, family := range []int{4, 6} {
 			label := familyLabel + strconv.Itoa(family)
-			if !concerned(name + " over " + label) {
-				continue
+			text := "over " + label
+			if spec.Contains(name + " " + text) {
+				Context(text, Label(label), func() { spec.Contain(name+" "+text, body) })
 			}
-			Context("over "+label, Label(label), body)
 		}
 	})
-}
-
-// concerned tells whether this process has anything to do with the specs whose text begins so. One
-// that runs few specs does not build the others: Ginkgo's work on what it then skips would be a
-// third of all that the process computes.
-func concerned(text string) bool {
-	only := theSpecs()
-	return only == nil || slices.ContainsFunc(only, func(spec string) bool { return strings.HasPrefix(spec, text+" ") })
 }
 
 // Claim decorates a spec with the claim it proves, by its ID in fixtures/claims.yaml.
@@ -68,7 +61,7 @@ func (s Side) String() string {
 // ItOnEitherSide is a spec for each side that can break, on a fresh connection between two hosts.
 func ItOnEitherSide(text string, claim Labels, body func(ctx SpecContext, broken, survivor *End), decorators ...any) {
 	for _, side := range []Side{ServerBreaks, ClientBreaks} {
-		It(text+", when the "+side.String(), claim, Case("%s", side), decorators, func(ctx SpecContext) {
+		spec.It(text+", when the "+side.String(), claim, Case("%s", side), decorators, func(ctx SpecContext) {
 			client, server := Pair(ctx)
 			broken, survivor := Connect(ctx, client, server).Split(side)
 			body(ctx, broken, survivor)

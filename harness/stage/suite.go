@@ -3,10 +3,7 @@ package stage
 import (
 	"encoding/json"
 	"os"
-	"regexp"
-	"slices"
 	"strings"
-	"sync"
 
 	. "github.com/onsi/ginkgo/v2"
 	"github.com/onsi/ginkgo/v2/types"
@@ -14,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/halfopen/halfopen/harness/report"
+	"github.com/halfopen/halfopen/harness/spec"
 )
 
 // suiteName stands before each spec's text where Ginkgo looks for those in focus.
@@ -37,26 +35,14 @@ func Specs() []Spec {
 	return specs
 }
 
-// theSpecs are the texts of those that this process is to run, nil if it is to run all or none.
-var theSpecs = sync.OnceValue(func() []string {
-	texts := os.Getenv(specsEnv)
-	if texts == "" {
-		return nil
-	}
-	return strings.Split(texts, "\n")
-})
-
 // IsSpec tells whether this process is to run the specs of a runner and nothing else.
-func IsSpec() bool { return theSpecs() != nil }
+func IsSpec() bool { return spec.Chosen() != nil }
 
 // RunSpec runs the specs that the environment names (Environment), one after another, and returns
 // the exit code: 0 if all passed or are unsupported, 1 otherwise. Their results go to the pipe that
 // the runner reads.
 func RunSpec() int {
 	suiteConfig, reporterConfig := GinkgoConfiguration()
-	for _, text := range theSpecs() {
-		suiteConfig.FocusStrings = append(suiteConfig.FocusStrings, "^"+suiteName+" "+regexp.QuoteMeta(text)+"$")
-	}
 	suiteConfig.RandomSeed = 1 // the same order every time
 	suiteConfig.Timeout = 0    // Ginkgo's hour is less than a keepalive with the kernel's defaults takes
 	reporterConfig.Succinct, reporterConfig.NoColor = true, true
@@ -76,7 +62,7 @@ func Environment(specs []Spec, profile, out, sabotage string) []string {
 	}
 	return []string{
 		claimsEnv + "=" + encodedClaims(specs),
-		specsEnv + "=" + strings.Join(texts, "\n"), ProfileEnv + "=" + profile, OutEnv + "=" + out, SabotageEnv + "=" + sabotage,
+		spec.Env + "=" + strings.Join(texts, "\n"), ProfileEnv + "=" + profile, OutEnv + "=" + out, SabotageEnv + "=" + sabotage,
 	}
 }
 
@@ -116,15 +102,11 @@ func send(m Message) {
 	_ = json.NewEncoder(results).Encode(m)
 }
 
-// mine tells whether Ginkgo speaks of a spec that a runner gave to this process, and not of one that
-// it passes over.
-func mine(r SpecReport) bool { return slices.Contains(theSpecs(), r.FullText()) }
-
 // begun counts the specs that this process has begun.
 var begun int
 
 var _ = ReportBeforeEach(func(r SpecReport) {
-	if !mine(r) {
+	if !IsSpec() {
 		return
 	}
 	if begun++; begun > 1 {
@@ -145,7 +127,7 @@ func awaitTurn() {
 }
 
 var _ = ReportAfterEach(func(r SpecReport) {
-	if !mine(r) {
+	if !IsSpec() {
 		return
 	}
 	result := Result(r)

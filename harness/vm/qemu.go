@@ -178,6 +178,8 @@ func (c Config) commandLine() string {
 		"clearcpuid=112",
 		// The statistics of memory cgroups are flushed every two seconds, those of stalls more often.
 		"cgroup_disable=memory", "psi=0",
+		// The kernel samples which of its memory is in use (DAMON_STAT, since 6.17), many times a second.
+		"damon_stat.enabled=0",
 		"initcall_blacklist=" + strings.Join(needless, ","),
 		guest.MarkEnv + "=1",
 	}

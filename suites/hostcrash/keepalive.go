@@ -4,11 +4,11 @@ import (
 	"context"
 	"time"
 
-	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"golang.org/x/sys/unix"
 
 	"github.com/halfopen/halfopen/harness/socket"
+	. "github.com/halfopen/halfopen/harness/spec"
 	. "github.com/halfopen/halfopen/harness/stage"
 	. "github.com/halfopen/halfopen/harness/wire/match"
 )

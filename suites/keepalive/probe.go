@@ -1,10 +1,10 @@
 package keepalive
 
 import (
-	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
 	"github.com/halfopen/halfopen/harness/socket"
+	. "github.com/halfopen/halfopen/harness/spec"
 	. "github.com/halfopen/halfopen/harness/stage"
 	"github.com/halfopen/halfopen/harness/wire"
 	. "github.com/halfopen/halfopen/harness/wire/match"

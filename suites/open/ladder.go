@@ -4,12 +4,12 @@ import (
 	"context"
 	"time"
 
-	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"golang.org/x/sys/unix"
 
 	"github.com/halfopen/halfopen/harness/lab"
 	"github.com/halfopen/halfopen/harness/process"
+	. "github.com/halfopen/halfopen/harness/spec"
 	. "github.com/halfopen/halfopen/harness/stage"
 	"github.com/halfopen/halfopen/harness/timing"
 	. "github.com/halfopen/halfopen/harness/wire/match"

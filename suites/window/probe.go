@@ -4,10 +4,10 @@ import (
 	"context"
 	"slices"
 
-	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
 	"github.com/halfopen/halfopen/harness/socket"
+	. "github.com/halfopen/halfopen/harness/spec"
 	. "github.com/halfopen/halfopen/harness/stage"
 	"github.com/halfopen/halfopen/harness/timing"
 	"github.com/halfopen/halfopen/harness/wire"
