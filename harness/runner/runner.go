@@ -26,6 +26,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/halfopen/halfopen/harness/claim"
 	"github.com/halfopen/halfopen/harness/report"
 	"github.com/halfopen/halfopen/harness/stage"
 )
@@ -39,11 +40,12 @@ type Job struct {
 // Options say how to run.
 type Options struct {
 	Profile string
-	Out     string   // the folder for the pcapng files; empty for none
-	Procs   int      // how many specs at once
-	Batch   int      // how many specs a process runs at the most, one after another; 1 if it is 0
-	Env     []string // further variables of their environment, NAME=VALUE
-	Program string   // how the user called the program, for the command that runs a spec again; empty if only the spec knows
+	Out     string        // the folder for the pcapng files; empty for none
+	Procs   int           // how many specs at once
+	Batch   int           // how many specs a process runs at the most, one after another; 1 if it is 0
+	Env     []string      // further variables of their environment, NAME=VALUE
+	Claims  []claim.Claim // that the specs prove; nil: the catalogue has them
+	Program string        // how the user called the program, for the command that runs a spec again; empty if only the spec knows
 
 	// Started and Decided are told of each job, one call at a time; either may be nil.
 	Started func(Job)
@@ -245,7 +247,11 @@ func (e *execution) execute() error {
 	// spreading over the processors cost it a quarter more than they bring. One that runs many
 	// specs collects when it would become as large as several.
 	process.Env = append(os.Environ(), "GOGC=off", "GOMEMLIMIT=32MiB", "GOMAXPROCS=1", "GODEBUG=asyncpreemptoff=1")
-	process.Env = append(process.Env, stage.Environment(specs, e.options.Profile, e.options.Out, e.jobs[e.undecided[0]].Sabotage)...)
+	claims := e.options.Claims
+	if claims == nil {
+		claims = stage.ClaimsOf(specs)
+	}
+	process.Env = append(process.Env, stage.Environment(specs, claims, e.options.Profile, e.options.Out, e.jobs[e.undecided[0]].Sabotage)...)
 	process.Env = append(process.Env, e.options.Env...)
 	process.ExtraFiles = []*os.File{theirs, turns} // stage.ResultsFD and stage.TurnFD
 	process.Stdout, process.Stderr = &output, &output

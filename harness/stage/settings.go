@@ -40,25 +40,24 @@ func environment() settings {
 // catalogue is read once in each process that needs all of it.
 var catalogue = sync.OnceValues(claim.Load)
 
-// encodedClaims are the claims for the process that proves them: reading the whole catalogue there
-// would be a tenth of all that it computes.
-func encodedClaims(specs []Spec) string {
+// ClaimsOf are the claims that the specs prove, from the catalogue. An error is met again, and told, by the
+// specs.
+func ClaimsOf(specs []Spec) (proved []claim.Claim) {
 	all, err := catalogue()
 	if err != nil {
-		return "" // the specs' process meets the same error and can tell it
+		return nil
 	}
-	var proved []claim.Claim
 	for _, spec := range specs {
 		each, known := all.ByID(spec.Claim)
-		if known && !slices.ContainsFunc(proved, func(c claim.Claim) bool { return c.ID == each.ID }) {
+		if known && !contains(proved, each.ID) {
 			proved = append(proved, each)
 		}
 	}
-	encoded, err := json.Marshal(proved)
-	if err != nil {
-		return ""
-	}
-	return string(encoded)
+	return proved
+}
+
+func contains(claims []claim.Claim, id string) bool {
+	return slices.ContainsFunc(claims, func(c claim.Claim) bool { return c.ID == id })
 }
 
 // passedClaims are those that the runner passed, none if there is no runner.

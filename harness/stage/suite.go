@@ -3,6 +3,7 @@ package stage
 import (
 	"encoding/json"
 	"os"
+	"slices"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -10,6 +11,7 @@ import (
 	. "github.com/onsi/gomega"
 	"golang.org/x/sys/unix"
 
+	"github.com/halfopen/halfopen/harness/claim"
 	"github.com/halfopen/halfopen/harness/report"
 	"github.com/halfopen/halfopen/harness/spec"
 )
@@ -54,14 +56,21 @@ func RunSpec() int {
 	return 0
 }
 
-// Environment makes a process of this program run specs.
-func Environment(specs []Spec, profile, out, sabotage string) []string {
+// Environment makes a process of this program run specs. The claims are those that they prove, and others:
+// reading the whole catalogue there would be a tenth of all that the process computes.
+func Environment(specs []Spec, claims []claim.Claim, profile, out, sabotage string) []string {
 	var texts []string
+	proved := map[string]bool{}
 	for _, spec := range specs {
 		texts = append(texts, spec.Text)
+		proved[spec.Claim] = true
+	}
+	encoded, err := json.Marshal(slices.DeleteFunc(slices.Clone(claims), func(c claim.Claim) bool { return !proved[c.ID] }))
+	if err != nil {
+		encoded = nil // the process reads the catalogue then
 	}
 	return []string{
-		claimsEnv + "=" + encodedClaims(specs),
+		claimsEnv + "=" + string(encoded),
 		spec.Env + "=" + strings.Join(texts, "\n"), ProfileEnv + "=" + profile, OutEnv + "=" + out, SabotageEnv + "=" + sabotage,
 	}
 }

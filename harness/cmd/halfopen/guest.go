@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/halfopen/halfopen/harness/claim"
 	"github.com/halfopen/halfopen/harness/machine"
 	"github.com/halfopen/halfopen/harness/report"
 	"github.com/halfopen/halfopen/harness/runner"
@@ -20,11 +21,12 @@ import (
 
 // guestJob is what the program does in a guest: the part of a run that needs the kernel.
 type guestJob struct {
-	Specs    []string `json:"specs"` // stage.Spec.Text, in the order of the results
-	Profile  string   `json:"profile"`
-	Clock    vm.Clock `json:"clock"`
-	Sabotage string   `json:"sabotage,omitempty"`
-	Procs    int      `json:"procs"`
+	Specs    []stage.Spec  `json:"specs"`  // in the order of the results
+	Claims   []claim.Claim `json:"claims"` // that they prove: to find both out is a quarter of what a boot costs
+	Profile  string        `json:"profile"`
+	Clock    vm.Clock      `json:"clock"`
+	Sabotage string        `json:"sabotage,omitempty"`
+	Procs    int           `json:"procs"`
 
 	Serve bool `json:"serve,omitempty"` // it is a host of a lab outside and runs no specs
 }
@@ -97,14 +99,9 @@ func proveHere(encoded []byte, send func([]byte) error) error {
 	if job.Serve {
 		return serveHost()
 	}
-	specs := stage.Specs()
 	var plan []runner.Job
-	for _, text := range job.Specs {
-		i := slices.IndexFunc(specs, func(s stage.Spec) bool { return s.Text == text })
-		if i < 0 {
-			return fmt.Errorf("this program has no spec %q", text)
-		}
-		plan = append(plan, runner.Job{Spec: specs[i], Sabotage: job.Sabotage})
+	for _, spec := range job.Specs {
+		plan = append(plan, runner.Job{Spec: spec, Sabotage: job.Sabotage})
 	}
 	tested, err := kernelHere()
 	if err != nil {
@@ -130,9 +127,9 @@ func proveHere(encoded []byte, send func([]byte) error) error {
 	}
 	began := time.Now()
 	tell(guestNews{Begun: &guestBegun{Kernel: tested, Date: report.Stamp(began)}}, nil)
-	index := func(j runner.Job) int { return slices.Index(job.Specs, j.Spec.Text) }
+	index := func(j runner.Job) int { return slices.Index(job.Specs, j.Spec) }
 	_, err = runner.Run(ctx, plan, runner.Options{
-		Profile: job.Profile, Out: guestResults, Procs: job.Procs, Batch: guestBatch,
+		Profile: job.Profile, Out: guestResults, Procs: job.Procs, Batch: guestBatch, Claims: job.Claims,
 		Started: func(j runner.Job) {
 			i := index(j)
 			tell(guestNews{Started: &i}, nil)

@@ -17,6 +17,7 @@ import (
 	"github.com/halfopen/halfopen/harness/process"
 	"github.com/halfopen/halfopen/harness/report"
 	"github.com/halfopen/halfopen/harness/runner"
+	"github.com/halfopen/halfopen/harness/stage"
 	"github.com/halfopen/halfopen/harness/vm"
 )
 
@@ -150,8 +151,9 @@ type guestPart struct {
 func (g *guestPart) prove(ctx context.Context, config vm.Config) error {
 	job := g.job
 	for _, each := range g.plan {
-		job.Specs = append(job.Specs, each.Spec.Text)
+		job.Specs = append(job.Specs, each.Spec)
 	}
+	job.Claims = stage.ClaimsOf(job.Specs)
 	var err error
 	if config.Job, err = json.Marshal(job); err != nil {
 		return err

@@ -173,5 +173,5 @@ func TestTheProfileCarriesTheSettings(t *testing.T) {
 		g.Expect(is).To(BeTrue(), flags)
 		g.Expect(custom.UserTimeout).To(Equal(settings.UserTimeout), flags)
 	}
-	g.Expect(stage.Environment(nil, "custom:tcp_retries2=8", "", "")).To(ContainElement(stage.ProfileEnv + "=custom:tcp_retries2=8"))
+	g.Expect(stage.Environment(nil, nil, "custom:tcp_retries2=8", "", "")).To(ContainElement(stage.ProfileEnv + "=custom:tcp_retries2=8"))
 }
