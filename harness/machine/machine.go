@@ -70,7 +70,7 @@ func (m *Machine) Start(card net.HardwareAddr) {
 	m.off()
 	m.card = card
 	ctx, cut := context.WithCancel(context.Background())
-	r := &running{lines: make(chan vm.Lines, 2), up: make(chan struct{}, 1), panics: make(chan string, 1), cut: cut, ended: make(chan struct{})}
+	r := &running{lines: make(chan vm.Lines, vm.MostAttempts), up: make(chan struct{}, 1), panics: make(chan string, 1), cut: cut, ended: make(chan struct{})}
 	config := m.config
 	config.Card = card
 	go func() {
@@ -141,10 +141,13 @@ func (m *Machine) greet() error {
 			return fmt.Errorf("%s has not come up in %s", m.name, bootPatience)
 		}
 	}
-	select { // told before it was up
-	case lines := <-r.lines:
-		r.take(lines)
-	default:
+	for told := true; told; { // before it was up, once for each attempt
+		select {
+		case lines := <-r.lines:
+			r.take(lines)
+		default:
+			told = false
+		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()

@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -24,6 +25,10 @@ import (
 // attempts is how often a guest is started, with the same accelerator, that dies before PID 1 is up.
 const attempts = 2
 
+// MostAttempts is how often Watch.Attempt and Watch.Lines are called at the most: before emulation the machine's
+// own processor may be tried once.
+const MostAttempts = 1 + attempts
+
 // Run boots a guest, waits until it ends and tells what came out. The error is nil if the job
 // ended by itself, whatever its code; else it is one of this package's, with the guest's last
 // words, or the context's. Nothing of the guest outlives the call, nor this process, and nothing is
@@ -34,8 +39,18 @@ func Run(ctx context.Context, config Config, watch Watch) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	var outcome Outcome
 	by := config.accelerators(kvmDevice)
+	if len(by) > 1 && hopeless.Load() {
+		by = by[1:]
+	}
+	return try(ctx, qemu, config, by, watch)
+}
+
+// hopeless is set once a guest has not booted on this machine's own processor: the next need not try.
+var hopeless atomic.Bool
+
+// try boots the guest by the accelerators in turn.
+func try(ctx context.Context, qemu string, config Config, by []accelerator, watch Watch) (outcome Outcome, err error) {
 	for number, last := 1, attempts; ; number++ {
 		// A seed far from those that callers count up from one.
 		seed := config.Seed + uint64(number-1)<<16
@@ -48,6 +63,7 @@ func Run(ctx context.Context, config Config, watch Watch) (Outcome, error) {
 		case !errors.Is(err, ErrNoBoot) || ctx.Err() != nil:
 			return outcome, err
 		case len(by) > 1:
+			hopeless.Store(true)
 			by, last = by[1:], number+attempts
 		case number >= last:
 			return outcome, err
@@ -92,9 +108,20 @@ func attempt(ctx context.Context, qemu string, config Config, by accelerator, se
 
 	ctx, cancel := context.WithTimeoutCause(ctx, config.Budget, ErrBudget)
 	defer cancel()
-	var errorOutput bytes.Buffer
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	r := &reception{watch: watch}
+	errorOutput := &complaint{stuck: func() { giveUp(r.end("KVM has stopped the guest for good (KVM internal error)")) }}
+	if by == virtualization {
+		late := time.AfterFunc(config.virtualized, func() {
+			if err := r.end("it is not up after %s on the machine's own processor, which %s should be for", config.virtualized, kvmDevice); errors.Is(err, ErrNoBoot) {
+				giveUp(err)
+			}
+		})
+		defer late.Stop()
+	}
 	command := exec.CommandContext(ctx, qemu, args...)
-	command.Stderr = &errorOutput
+	command.Stderr = errorOutput
 	command.ExtraFiles = files
 	command.SysProcAttr = &syscall.SysProcAttr{
 		Pdeathsig: unix.SIGKILL,
@@ -107,7 +134,7 @@ func attempt(ctx context.Context, qemu string, config Config, by accelerator, se
 		return outcome, fmt.Errorf("cannot start %s: %w", qemu, err)
 	}
 
-	r := &reception{watch: watch, processor: func() time.Duration { return processorTime(command.Process.Pid) }}
+	r.processor = func() time.Duration { return processorTime(command.Process.Pid) }
 	var words console
 	var reading sync.WaitGroup
 	reading.Go(func() { words.read(ours[0], r.console) })
@@ -141,7 +168,7 @@ func attempt(ctx context.Context, qemu string, config Config, by accelerator, se
 	case memory:
 		return outcome, because(ErrMemory, last, "the guest ran out of its %d MiB of memory: give it more", config.Memory)
 	case !r.isUp:
-		said := strings.TrimSpace(errorOutput.String())
+		said := strings.TrimSpace(errorOutput.said.String())
 		if said == "" && exitErr != nil {
 			said = exitErr.Error()
 		}
@@ -244,6 +271,21 @@ func pack(config Config, seed uint64) (_ *os.File, err error) {
 	return file, nil
 }
 
+// complaint is what the emulator says of itself. An emulator whose guest KVM cannot go on with (an instruction
+// that a nested KVM does not know, say) stops it, says so and waits for somebody to look.
+type complaint struct {
+	said  bytes.Buffer // not embedded: io.Copy would go round Write by its ReadFrom
+	stuck func()
+}
+
+func (c *complaint) Write(said []byte) (int, error) {
+	n, err := c.said.Write(said)
+	if bytes.Contains(c.said.Bytes(), []byte("KVM internal error")) {
+		c.stuck()
+	}
+	return n, err
+}
+
 // reception is what has come in from one attempt.
 type reception struct {
 	watch     Watch
@@ -256,6 +298,16 @@ type reception struct {
 	ended  bool
 	ending guest.Ending
 	err    error
+}
+
+// end is why a guest has to be ended: it did not boot, or it did.
+func (r *reception) end(why string, args ...any) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.isUp {
+		return because(ErrEnded, nil, "the guest could not go on: "+why, args...)
+	}
+	return because(ErrNoBoot, nil, "the guest did not boot: "+why, args...)
 }
 
 func (r *reception) fail(err error) {

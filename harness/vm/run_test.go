@@ -93,3 +93,31 @@ func TestAGuestDiesWithItsParent(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(ready).To(Equal(1), "the emulator outlived its parent")
 }
+
+// A /dev/kvm that is there and opens may still be of no use.
+func TestAGuestThatTheMachinesProcessorDoesNotBootIsEmulated(t *testing.T) {
+	for name, does := range map[string]string{
+		"is stopped": "echo 'KVM internal error. Suberror: 1' >&2; exec sleep 1000",
+		"is slow":    "exec sleep 1000",
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			qemu := fakeQEMU(t, `case "$*" in
+*"-accel kvm"*) `+does+`;;
+esac
+echo 'qemu: emulated' >&2; exit 1`)
+			config := Config{Binary: builtStatic(t), Kernel: Kernel{Path: "/nothing", PVH: true}, Clock: Real, virtualized: time.Second}.withDefaults()
+			if name == "is stopped" {
+				config.virtualized = time.Hour
+			}
+			var seeds []uint64
+			watch := Watch{Attempt: func(_ int, seed uint64) { seeds = append(seeds, seed) }}
+			_, err := try(t.Context(), qemu, config, []accelerator{virtualization, emulation}, watch)
+			g.Expect(err).To(MatchError(ErrNoBoot))
+			g.Expect(err).To(MatchError(ContainSubstring("QEMU: qemu: emulated")))
+			g.Expect(seeds).To(HaveLen(1 + attempts))
+			g.Expect(hopeless.Load()).To(BeTrue())
+			hopeless.Store(false)
+		})
+	}
+}
