@@ -2,6 +2,7 @@ package vm
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
@@ -75,17 +76,26 @@ const (
 	virtualization accelerator = "kvm"
 )
 
-const kvmDevice = "/dev/kvm"
+const (
+	kvmDevice  = "/dev/kvm"
+	processors = "/proc/cpuinfo"
+)
 
 // accelerators are what to try, in this order: the next where a guest does not boot with one. The
 // device may be there and of no use (a virtual machine without nested virtualization), and only a
-// boot tells. The virtual clock counts instructions, which the machine's own processor does not.
-func (c Config) accelerators(device string) []accelerator {
+// boot tells; where the processors have no virtualization (vmx, svm), a KVM does without their help and
+// is slower than emulation, and stops guests at instructions that it does not know. The virtual clock
+// counts instructions, which the machine's own processor does not.
+func (c Config) accelerators(device, processors string) []accelerator {
 	if c.Clock == Real && unix.Access(device, unix.R_OK|unix.W_OK) == nil {
-		return []accelerator{virtualization, emulation}
+		if about, err := os.ReadFile(processors); err == nil && assisted.Match(about) {
+			return []accelerator{virtualization, emulation}
+		}
 	}
 	return []accelerator{emulation}
 }
+
+var assisted = regexp.MustCompile(`(?m)^flags\s*:.* (vmx|svm)( |$)`)
 
 // arguments is the emulator's command line for one attempt.
 func (c Config) arguments(seed uint64, by accelerator) ([]string, error) {

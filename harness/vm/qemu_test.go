@@ -72,10 +72,21 @@ func TestTheCommandLineEndsWithWhatTheCallerAppends(t *testing.T) {
 func TestOnlyTheRealClockMayUseTheMachinesOwnProcessor(t *testing.T) {
 	g := NewWithT(t)
 	device := filepath.Join(t.TempDir(), "kvm")
-	g.Expect(Config{Clock: Real}.accelerators(device)).To(Equal([]accelerator{emulation}), "there is no such device")
+	processors := filepath.Join(t.TempDir(), "cpuinfo")
+	processor := func(flags string) {
+		t.Helper()
+		g.Expect(os.WriteFile(processors, []byte("processor\t: 0\nflags\t\t: "+flags+"\nbugs\t\t:\n"), 0o600)).To(Succeed())
+	}
+	both := []accelerator{virtualization, emulation}
+	processor("fpu vmx ssse3")
+	g.Expect(Config{Clock: Real}.accelerators(device, processors)).To(Equal([]accelerator{emulation}), "there is no such device")
 	g.Expect(os.WriteFile(device, nil, 0o600)).To(Succeed())
-	g.Expect(Config{Clock: Real}.accelerators(device)).To(Equal([]accelerator{virtualization, emulation}))
-	g.Expect(Config{Clock: Virtual}.accelerators(device)).To(Equal([]accelerator{emulation}))
+	g.Expect(Config{Clock: Real}.accelerators(device, processors)).To(Equal(both))
+	g.Expect(Config{Clock: Virtual}.accelerators(device, processors)).To(Equal([]accelerator{emulation}))
+	processor("fpu svm")
+	g.Expect(Config{Clock: Real}.accelerators(device, processors)).To(Equal(both))
+	processor("fpu hypervisor ssse3")
+	g.Expect(Config{Clock: Real}.accelerators(device, processors)).To(Equal([]accelerator{emulation}), "a KVM without the processor's help")
 
 	config := Config{Kernel: Kernel{Path: "vmlinux", PVH: true}, Clock: Real}
 	args, err := config.arguments(1, virtualization)

@@ -39,7 +39,7 @@ func Run(ctx context.Context, config Config, watch Watch) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	by := config.accelerators(kvmDevice)
+	by := config.accelerators(kvmDevice, processors)
 	if len(by) > 1 && hopeless.Load() {
 		by = by[1:]
 	}
