@@ -1,6 +1,8 @@
 package lab_test
 
 import (
+	"context"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -318,5 +320,57 @@ func TestAnAddressMovesToAnotherDevice(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+	}
+}
+
+// The switch of a lab that is closed is the next one's.
+func TestALabKnowsNothingOfTheOneBefore(t *testing.T) {
+	before, err := lab.New(kernel.Scaled)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := before.AddHost("client")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := before.AddHost("server")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, way := range [][2]*lab.Host{{client, server}, {server, client}} {
+		if _, err := before.Blackhole(way[0], way[1], lab.All); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := client.Unplug(); err != nil {
+		t.Fatal(err)
+	}
+	if err := before.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	l, client, server := pair(t)
+	if !carrier(t, client) || !carrier(t, server) {
+		t.Error("a cable is out")
+	}
+	listening, err := server.StartProcess()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dialing, err := client.StartProcess()
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := listening.Listen(t.Context(), netip.AddrPortFrom(server.Address(4), 7000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if _, err := dialing.Dial(ctx, netip.AddrPort{}, listener.Local()); err != nil {
+		t.Errorf("a filter is left: %v", err)
+	}
+	for _, note := range l.Wire().Notes() {
+		t.Errorf("the record begins with %q", note.Text)
 	}
 }
