@@ -22,9 +22,9 @@ import (
 )
 
 // guestSpecs is how many specs a guest proves at the most, so that every processor has a guest to run: a
-// virtual machine has one processor, and no second would make it faster. A boot costs as much as a dozen
+// virtual machine has one processor, and no second would make it faster. A boot costs as much as thirty
 // specs. It depends on nothing of this machine, because what runs beside a spec moves its times.
-const guestSpecs = 210
+const guestSpecs = 420
 
 // guestRun is a run on one kernel, in as many guests as its specs need.
 type guestRun struct {
