@@ -83,7 +83,9 @@ func TestAProcessOfTheReserveGoesFromHostToHost(t *testing.T) {
 
 func TestWhatCannotServeAgainDies(t *testing.T) {
 	for name, spoil := range map[string]func(*WithT, context.Context, *process.Process, connection){
-		"frozen": func(g *WithT, _ context.Context, p *process.Process, _ connection) { g.Expect(p.Freeze()).To(Succeed()) },
+		"frozen": func(g *WithT, _ context.Context, p *process.Process, _ connection) {
+			g.Expect(p.Freeze()).To(Succeed())
+		},
 		"has forked": func(g *WithT, ctx context.Context, _ *process.Process, c connection) {
 			_, err := c.client.Share(ctx)
 			g.Expect(err).NotTo(HaveOccurred())
