@@ -4,7 +4,8 @@
 // A host is a network namespace of its own, held by a file descriptor and by an OS thread that
 // never leaves it, so there is nothing to sweep after a SIGKILL. The switch is a bridge in one more
 // namespace; a host's cable is the veth pair between the two. Unplugging a cable takes the switch's
-// end down: carrier goes from that host alone, and every other host sees silence.
+// end down: carrier goes from that host alone, and every other host sees silence. A host's namespace is
+// always a fresh one; the switch's, and processes that outlive their spec, serve one lab after another.
 //
 // A host can also be a machine (Machine) with a kernel of its own, whose cable ends in the same switch: the
 // far end of its veth is joined to the machine's network card frame by frame. What is asked of a host's

@@ -19,6 +19,9 @@
 // A process can also be on another machine: its requests and answers cross that machine's control line
 // instead (Remote). It can do all but fork a holder, which takes a descriptor.
 //
+// A Reserve keeps processes that outlive their spec for the next one. They go from host to host without a
+// socket, and who had one before has it no more: to him it is dead.
+//
 // A program is a process that was written for something else: another executable, or this one in the
 // role of another package. It is killed and frozen like a process and heard on its stdout and stderr,
 // and cannot be told anything.
