@@ -76,7 +76,7 @@ func (g *guestRun) run(ctx context.Context) (guestReport, error) {
 	if g.places == nil {
 		g.places = make(chan struct{}, runtime.NumCPU())
 	}
-	for part := range slices.Chunk(g.plan, evenly(len(g.plan), guestSpecs)) {
+	for _, part := range parts(g.plan, guestSpecs) {
 		g.guests = append(g.guests, &guestPart{guestRun: g, plan: part, release: boot.Release})
 	}
 	var running sync.WaitGroup
@@ -98,10 +98,14 @@ func (g *guestRun) run(ctx context.Context) (guestReport, error) {
 	return r, cmp.Or(context.Cause(ctx), err)
 }
 
-// evenly is the size of parts that are as few as most allows and none smaller by much than another.
-func evenly(all, most int) int {
-	parts := (all + most - 1) / most
-	return max(1, (all+parts-1)/max(1, parts))
+// parts deals a plan out to as few guests as take it: one spec to each in turn, because those of a story last
+// about as long.
+func parts(plan []runner.Job, most int) [][]runner.Job {
+	dealt := make([][]runner.Job, (len(plan)+most-1)/most)
+	for i, job := range plan {
+		dealt[i%len(dealt)] = append(dealt[i%len(dealt)], job)
+	}
+	return dealt
 }
 
 // join puts together what the guests gave, in the order of the plan.
@@ -126,6 +130,11 @@ func (g *guestRun) join() (r guestReport, err error) {
 		r.outcome.CPU += o.CPU
 		r.outcome.Wall = max(r.outcome.Wall, o.Wall)
 	}
+	place := map[string]int{}
+	for i, job := range g.plan {
+		place[job.Spec.Text] = i
+	}
+	slices.SortStableFunc(r.specs, func(a, b report.SpecResult) int { return cmp.Compare(place[a.Text], place[b.Text]) })
 	return r, err
 }
 

@@ -1,14 +1,30 @@
 package main
 
 import (
+	"strconv"
 	"testing"
 
 	. "github.com/onsi/gomega"
+
+	"github.com/halfopen/halfopen/harness/runner"
+	"github.com/halfopen/halfopen/harness/stage"
 )
 
-func TestAPlanIsDividedEvenly(t *testing.T) {
+func TestAPlanIsDealtOutEvenly(t *testing.T) {
 	g := NewWithT(t)
-	for _, plan := range []struct{ all, size int }{{0, 1}, {1, 1}, {420, 420}, {421, 211}, {826, 413}} {
-		g.Expect(evenly(plan.all, guestSpecs)).To(Equal(plan.size), "%d specs", plan.all)
+	for _, plan := range []struct {
+		all   int
+		sizes []int
+	}{{0, nil}, {1, []int{1}}, {420, []int{420}}, {421, []int{211, 210}}, {841, []int{281, 280, 280}}} {
+		var jobs []runner.Job
+		for i := range plan.all {
+			jobs = append(jobs, runner.Job{Spec: stage.Spec{Text: strconv.Itoa(i)}})
+		}
+		var sizes []int
+		for i, part := range parts(jobs, guestSpecs) {
+			sizes = append(sizes, len(part))
+			g.Expect(part[0].Spec.Text).To(Equal(strconv.Itoa(i)))
+		}
+		g.Expect(sizes).To(Equal(plan.sizes), "%d specs", plan.all)
 	}
 }
