@@ -21,10 +21,13 @@ import (
 	"github.com/halfopen/halfopen/harness/vm"
 )
 
-// guestSpecs is how many specs a guest proves at the most, so that every processor has a guest to run: a
-// virtual machine has one processor, and no second would make it faster. A boot costs as much as thirty
-// specs. It depends on nothing of this machine, because what runs beside a spec moves its times.
-const guestSpecs = 420
+// guestSpecs is how many specs a guest proves at the most, loneSpecs how many it proves without a second one: a
+// virtual machine has one processor, and a second would make it no faster. A boot costs as much as thirty
+// specs. Both depend on nothing of this machine, because what runs beside a spec moves its times.
+const (
+	guestSpecs = 420
+	loneSpecs  = 100
+)
 
 // guestRun is a run on one kernel, in as many guests as its specs need.
 type guestRun struct {
@@ -76,7 +79,7 @@ func (g *guestRun) run(ctx context.Context) (guestReport, error) {
 	if g.places == nil {
 		g.places = make(chan struct{}, runtime.NumCPU())
 	}
-	for _, part := range parts(g.plan, guestSpecs) {
+	for _, part := range parts(g.plan) {
 		g.guests = append(g.guests, &guestPart{guestRun: g, plan: part, release: boot.Release})
 	}
 	var running sync.WaitGroup
@@ -98,10 +101,13 @@ func (g *guestRun) run(ctx context.Context) (guestReport, error) {
 	return r, cmp.Or(context.Cause(ctx), err)
 }
 
-// parts deals a plan out to as few guests as take it: one spec to each in turn, because those of a story last
-// about as long.
-func parts(plan []runner.Job, most int) [][]runner.Job {
-	dealt := make([][]runner.Job, (len(plan)+most-1)/most)
+// parts deals a plan out to its guests, one spec to each in turn, because those of a story last about as long.
+func parts(plan []runner.Job) [][]runner.Job {
+	guests := (len(plan) + guestSpecs - 1) / guestSpecs
+	if len(plan) > loneSpecs {
+		guests = max(guests, 2)
+	}
+	dealt := make([][]runner.Job, guests)
 	for i, job := range plan {
 		dealt[i%len(dealt)] = append(dealt[i%len(dealt)], job)
 	}
