@@ -41,6 +41,12 @@ var families = []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.IPv6Loopback
 func start(t testing.TB, name string) *process.Process {
 	t.Helper()
 	p, err := process.Start(process.Options{Name: name})
+	return stopped(t, p, err)
+}
+
+// stopped is a process that was started and is stopped when the test ends.
+func stopped(t testing.TB, p *process.Process, err error) *process.Process {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,15 +19,7 @@ import (
 func fromReserve(t testing.TB, reserve *process.Reserve, name string) *process.Process {
 	t.Helper()
 	p, err := reserve.Start(process.Options{Name: name})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := p.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	return p
+	return stopped(t, p, err)
 }
 
 // hostOf is the network namespace that a process's sockets are in.
