@@ -16,7 +16,7 @@ import (
 	"github.com/halfopen/halfopen/harness/spec"
 )
 
-// suiteName stands before each spec's text where Ginkgo looks for those in focus.
+// suiteName is what Ginkgo calls all of them together.
 const suiteName = "halfopen"
 
 // Spec is a spec of this program, known without running it.

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/halfopen/halfopen/harness/lab"
+	"github.com/halfopen/halfopen/harness/mono"
 	"github.com/halfopen/halfopen/harness/socket"
 	. "github.com/halfopen/halfopen/harness/spec"
 	. "github.com/halfopen/halfopen/harness/stage"
@@ -65,10 +66,12 @@ var _ = Story("window", func() {
 			reading := writer.StartRead()
 			closing := writer.FillWindow(ctx)
 			died := reader.Host.PowerOff()
+			off := mono.Now()
 			outcome := reading.Within(ctx, closing.Model.Abort().Ceiling+Soon)
 
 			Expect(outcome).To(FailWith(unix.ETIMEDOUT))
 			closing = writer.SinceLastAnswer(ctx, closing)
+			Expect(closing.ACK.At).To(BeNumerically("<", off), "a probe that leaves while the power goes may still be answered")
 			Expect(writer.Wire(ctx).Since(closing.ACK.At)).To(ShowExactly(append([]Predicate{ACK().From(reader)},
 				slices.Repeat([]Predicate{WindowProbe().From(writer).Lost()}, closing.Model.Retries2)...)...))
 			Expect(writer.Counted("OutRsts")).To(BeZero(), "RSTs counted")

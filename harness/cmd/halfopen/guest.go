@@ -22,7 +22,7 @@ import (
 // guestJob is what the program does in a guest: the part of a run that needs the kernel.
 type guestJob struct {
 	Specs    []stage.Spec  `json:"specs"`  // in the order of the results
-	Claims   []claim.Claim `json:"claims"` // that they prove: to find both out is a quarter of what a boot costs
+	Claims   []claim.Claim `json:"claims"` // that they prove: to find both out here was a quarter of the instructions up to the first spec
 	Profile  string        `json:"profile"`
 	Clock    vm.Clock      `json:"clock"`
 	Sabotage string        `json:"sabotage,omitempty"`
