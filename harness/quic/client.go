@@ -48,17 +48,22 @@ func (c *Client) call() error {
 	if _, err := fmt.Fprintln(stream, Greeting); err != nil {
 		return fmt.Errorf("say %q: %w", Greeting, err)
 	}
+	var address netip.Addr // a new one of the host's, until the server can be reached from it
 	for {
 		select {
 		case <-conn.Context().Done():
 			return context.Cause(conn.Context())
 		case route := <-routes:
-			if c.Deaf || route.Type != unix.RTM_NEWROUTE || route.Route.Type != unix.RTN_LOCAL {
+			if c.Deaf || route.Type != unix.RTM_NEWROUTE {
 				continue
 			}
-			address, _ := netip.AddrFromSlice(route.Dst.IP)
-			address = address.Unmap()
-			if !address.IsGlobalUnicast() || address.Is4() != c.Server.Addr().Is4() {
+			if route.Route.Type == unix.RTN_LOCAL {
+				local, _ := netip.AddrFromSlice(route.Dst.IP)
+				if local = local.Unmap(); local.IsGlobalUnicast() && local.Is4() == c.Server.Addr().Is4() {
+					address = local
+				}
+			}
+			if !address.IsValid() || !reaches(address, c.Server) {
 				continue
 			}
 			if c.Migrate {
@@ -69,8 +74,21 @@ func (c *Client) call() error {
 			if _, err := fmt.Fprintln(stream, Again); err != nil {
 				return fmt.Errorf("say %q: %w", Again, err)
 			}
+			address = netip.Addr{}
 		}
 	}
+}
+
+// reaches tells whether datagrams from an address find a way to the server. The local route of an IPv4 address
+// is there before the one to its network (fib_add_ifaddr); what is sent between the two is lost, and sent
+// again no sooner than after 200 ms.
+func reaches(address netip.Addr, server netip.AddrPort) bool {
+	socket, err := net.DialUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(address, 0)), net.UDPAddrFromAddrPort(server))
+	if err != nil {
+		return false
+	}
+	socket.Close()
+	return true
 }
 
 // migrate validates the path from another address and switches to it.
