@@ -34,7 +34,6 @@ var _ = Story("cable", func() {
 			Expect(conn.Server.State()).To(Equal(socket.Established))
 			Observe("aborted_after", outcome.At-written)
 			Observe("errno", unix.ErrnoName(outcome.Errno))
-			Observe("timeouts", conn.Client.Counted("TCPTimeouts"))
 		})
 
 	It("says EHOSTUNREACH behind a switch when nobody answers for the peer's address any more",

@@ -50,7 +50,9 @@ var _ = Story("cable", func() {
 			Expect(broken.State()).To(Equal(socket.Gone))
 			next := broken.TryWrite(ctx, "hello?")
 			Expect(next).To(FailWith(unix.EPIPE))
-			Observe("detected_after", outcome.At-written)
+			// From the segment and not from the write, as above.
+			data := broken.Wire(ctx).Since(written).Segments()[0]
+			Observe("detected_after", outcome.At-data.At)
 			Observe("errno", unix.ErrnoName(outcome.Errno))
 			Observe("next_errno", unix.ErrnoName(next.Errno))
 		})
