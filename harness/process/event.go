@@ -25,6 +25,22 @@ func (l Line) Event() (event Event, ok bool) {
 	return event, err == nil && event.What != ""
 }
 
+// String is the line as people read it: of an event what it tells, without the JSON.
+func (l Line) String() string {
+	event, ok := l.Event()
+	if !ok {
+		return l.Text
+	}
+	told := event.What
+	if event.Text != "" {
+		told += ": " + event.Text
+	}
+	if event.From != "" {
+		told += " (" + event.From + ")"
+	}
+	return told
+}
+
 // Tells fits a line that tells of that, and of this text if it is not empty.
 func Tells(what, text string) func(Line) bool {
 	return func(line Line) bool {

@@ -114,7 +114,7 @@ func (p *Program) Await(ctx context.Context, fits func(Line) bool) (Line, error)
 func (p *Program) said() string {
 	var texts []string
 	for _, line := range p.Lines() {
-		texts = append(texts, line.Text)
+		texts = append(texts, line.String())
 	}
 	return strings.Join(texts, " | ")
 }

@@ -72,3 +72,17 @@ func TestProgramsAreFoundWhereOrdinaryUsersDoNotLook(t *testing.T) {
 	g.Expect(err).To(MatchError(process.ErrNotInstalled))
 	g.Expect(err).To(MatchError("no-such-program is not installed"))
 }
+
+func TestALineReadsAsPeopleReadIt(t *testing.T) {
+	for text, want := range map[string]string{
+		`using the "epoll" event method`:                                           `using the "epoll" event method`,
+		`{"what":"accepted","at":5}`:                                               `accepted`,
+		`{"what":"failed","text":"Get \"/hold\": unexpected EOF","at":5}`:          `failed: Get "/hold": unexpected EOF`,
+		`{"what":"heard","text":"are you there?","from":"192.0.2.1:50000","at":5}`: `heard: are you there? (192.0.2.1:50000)`,
+		`{"what":"migrated","from":"192.0.2.101:50000","at":5}`:                    `migrated (192.0.2.101:50000)`,
+	} {
+		if got := (process.Line{Text: text}).String(); got != want {
+			t.Errorf("%s reads as %q, and was to as %q", text, got, want)
+		}
+	}
+}

@@ -40,7 +40,7 @@ func (p *Program) awaits(ctx context.Context, patience time.Duration, what strin
 		Fail(fmt.Sprintf("the %s's %s has not said %s within %s", p.host, p.name, what, patience))
 	}
 	mustStage(err)
-	p.host.scene.lab.Wire().Note(line.At, fmt.Sprintf("%s: %s said: %s", p.host, p.name, line.Text))
+	p.host.scene.lab.Wire().Note(line.At, fmt.Sprintf("%s: %s said: %s", p.host, p.name, line))
 	return line
 }
 
