@@ -267,7 +267,8 @@ func headline(v baseline.Verdict) string {
 	return text
 }
 
-func prove(proved claim.Claim) string {
+// Command is what proves a claim: "halfopen run STORY/NAME".
+func Command(proved claim.Claim) string {
 	command := "halfopen run " + proved.ID
 	if proved.Machines {
 		command = "halfopen pairs " + proved.ID
@@ -276,6 +277,11 @@ func prove(proved claim.Claim) string {
 		// On the wall clock it takes as long as the kernel's timeouts do.
 		command += " --kernel debian:6.12"
 	}
+	return command
+}
+
+func prove(proved claim.Claim) string {
+	command := Command(proved)
 	if len(proved.Sabotage) > 0 {
 		command += ", and with --sabotage " + proved.Sabotage[0] + " see it fail"
 	}

@@ -82,7 +82,7 @@ func Load(path string) (Run, error) {
 		return run, fmt.Errorf("cannot read the results: %w", err)
 	}
 	if err := json.Unmarshal(data, &run); err != nil || run.Schema != Schema {
-		return run, fmt.Errorf("%s holds no results of halfopen (%s)", path, Schema)
+		return run, fmt.Errorf("%s holds no results of halfopen (%s): name the results.json of a run, or its folder", path, Schema)
 	}
 	return run, nil
 }

@@ -138,11 +138,25 @@ func (s *sides) both() (before, after compare.Side, err error) {
 	if model == nil && s.command.Profile == "" && slices.ContainsFunc(found, func(n named) bool { return n.kernel == running }) {
 		s.command.Profile = string(kernel.Scaled)
 	}
+	label := found[0].label
+	if last > 1 {
+		label = fmt.Sprintf("%s and %d more", label, last-1)
+	}
+	// Results that do not go together are told of before anything is run.
+	if there := runsOf(found[:last]); len(there) > 0 {
+		if _, err := compare.NewSide(label, there...); err != nil {
+			return before, after, err
+		}
+	}
 	for i := range found {
 		if found[i].kernel == "" {
 			continue
 		}
-		run, err := s.run(found[i].kernel, model)
+		folder := baseline.NameOf(found[i].kernel)
+		if slices.ContainsFunc(found[:i], func(n named) bool { return n.kernel == found[i].kernel }) {
+			folder += fmt.Sprintf("-%d", i+1) // beside what an earlier one has left
+		}
+		run, err := s.run(found[i].kernel, folder, model)
 		if err != nil {
 			return before, after, err
 		}
@@ -151,19 +165,18 @@ func (s *sides) both() (before, after compare.Side, err error) {
 			model = &run
 		}
 	}
-	var old []report.Run
-	for _, n := range found[:last] {
-		old = append(old, n.runs...)
-	}
-	label := found[0].label
-	if last > 1 {
-		label = fmt.Sprintf("%s and %d more", label, last-1)
-	}
-	if before, err = compare.NewSide(label, old...); err != nil {
+	if before, err = compare.NewSide(label, runsOf(found[:last])...); err != nil {
 		return before, after, err
 	}
 	after, err = compare.NewSide(found[last].label, found[last].runs...)
 	return before, after, err
+}
+
+func runsOf(all []named) (runs []report.Run) {
+	for _, n := range all {
+		runs = append(runs, n.runs...)
+	}
+	return runs
 }
 
 // find tells what a name is, without running anything.
@@ -222,9 +235,9 @@ func (s *sides) read(path string) ([]report.Run, error) {
 }
 
 // run runs a kernel as a user would, what the model ran if there is one.
-func (s *sides) run(name string, model *report.Run) (report.Run, error) {
+func (s *sides) run(name, folder string, model *report.Run) (report.Run, error) {
 	c := s.command
-	r := ownRun{names: c.Only, profile: c.Profile, out: filepath.Join(c.Out, baseline.NameOf(name))}
+	r := ownRun{names: c.Only, profile: c.Profile, out: filepath.Join(c.Out, folder)}
 	if name != running {
 		if _, err := image.Parse(name); err != nil {
 			return report.Run{}, err

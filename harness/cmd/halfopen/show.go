@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/halfopen/halfopen/harness/claim"
+	"github.com/halfopen/halfopen/harness/explain"
 	"github.com/halfopen/halfopen/harness/ladder"
 	"github.com/halfopen/halfopen/harness/report"
 	"github.com/halfopen/halfopen/harness/wire"
@@ -35,7 +36,7 @@ func (c *showCommand) Run() error {
 	if err != nil {
 		return err
 	}
-	results, also, err := c.results(run)
+	results, also, err := c.results(run, proved)
 	if err != nil {
 		return err
 	}
@@ -96,15 +97,19 @@ func (c *showCommand) choose() (claim.Claim, error) {
 }
 
 // results picks the claim's results, and says which it leaves out.
-func (c *showCommand) results(run report.Run) (picked []report.Result, also string, err error) {
+func (c *showCommand) results(run report.Run, proved claim.Claim) (picked []report.Result, also string, err error) {
 	var all []report.Result
 	for _, result := range run.Claims {
 		if result.ID == c.Claim {
 			all = append(all, result)
 		}
 	}
-	if len(all) == 0 {
-		return nil, "", fmt.Errorf("%s has no result in %s: `halfopen run %s --out %s` makes one, and replaces what is there", c.Claim, c.Results, c.Claim, c.Results)
+	switch {
+	case len(all) > 0:
+	case proved.Machines:
+		return nil, "", fmt.Errorf("%s has no result in %s: `%s` makes one for each pair, in folders of halfopen-pairs", c.Claim, c.Results, explain.Command(proved))
+	default:
+		return nil, "", fmt.Errorf("%s has no result in %s: `%s --out %s` makes one, and replaces what is there", c.Claim, c.Results, explain.Command(proved), c.Results)
 	}
 	for _, result := range all {
 		switch {
