@@ -102,7 +102,7 @@ func HTML(in Input) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	parsed, err := template.New("page").Funcs(template.FuncMap{"glyph": report.Verdict.Glyph, "join": strings.Join}).Parse(pageTemplate)
+	parsed, err := template.New("page").Funcs(template.FuncMap{"glyph": report.Verdict.Glyph, "join": strings.Join, "words": strings.Fields}).Parse(pageTemplate)
 	if err != nil {
 		return nil, fmt.Errorf("%s could not be made: %w", File, err)
 	}

@@ -11,7 +11,13 @@ import (
 // its verdict over either family and what was observed.
 func Markdown(run Run, catalogue *claim.Catalogue, specs []SpecResult) []byte {
 	var out strings.Builder
-	fmt.Fprintf(&out, "Linux %s (HZ %d), %s clock, profile %s, %s\n", run.Kernel.Release, run.Kernel.HZ, run.Clock, run.Profile, saySeconds(run.Seconds))
+	fmt.Fprintf(&out, "Linux %s (HZ %d), %s clock, profile %s, %s: **%s**\n", run.Kernel.Release, run.Kernel.HZ, run.Clock, run.Profile, saySeconds(run.Seconds), tally(run.Claims))
+	if run.Sabotage != "" {
+		fmt.Fprintf(&out, "\nUnder the sabotage %s: what fails says nothing of the kernel.\n", run.Sabotage)
+	}
+	if !run.Complete {
+		out.WriteString("\nThe run is incomplete: it was interrupted, and claims are missing.\n")
+	}
 	for _, story := range catalogue.Stories() {
 		var rows []string
 		for _, proved := range catalogue.ByStory(story.Name) {
@@ -25,6 +31,26 @@ func Markdown(run Run, catalogue *claim.Catalogue, specs []SpecResult) []byte {
 		}
 	}
 	return []byte(out.String())
+}
+
+// tally counts results by verdict: "565 pass, 1 unsupported".
+func tally(results []Result) string {
+	var parts []string
+	for _, v := range columns() {
+		n := 0
+		for _, result := range results {
+			if result.Verdict == v {
+				n++
+			}
+		}
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, v))
+		}
+	}
+	if len(parts) == 0 {
+		return "nothing decided"
+	}
+	return strings.Join(parts, ", ")
 }
 
 // markdownRow is a claim's row, empty if the claim was not run.

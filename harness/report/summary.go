@@ -3,9 +3,9 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -112,17 +112,7 @@ func (p *Printer) failed() int {
 func (p *Printer) outcome(closing Closing, undecided int) string {
 	counts := p.counts("")
 	took := " in " + saySeconds(closing.Seconds)
-	var parts []string
-	for _, v := range columns() {
-		if counts[v] > 0 {
-			parts = append(parts, strconv.Itoa(counts[v])+" "+string(v))
-		}
-	}
-	tally := strings.Join(parts, ", ")
-	if tally == "" {
-		tally = "nothing decided"
-	}
-	tally += took
+	tally := tally(slices.Collect(maps.Values(p.results))) + took
 	switch {
 	case undecided > 0:
 		return fmt.Sprintf("%s: %s, %d not decided", p.paint(Broken, "the run is incomplete"), tally, undecided)

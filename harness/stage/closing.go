@@ -82,7 +82,7 @@ func (c *Closing) Within(ctx context.Context, patience time.Duration) Outcome {
 	defer cancel()
 	result, err := c.pending.Wait(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
-		Fail(fmt.Sprintf("the %s's close(2) has not returned within %s; its socket is %s", c.end, patience, c.end.State()))
+		Fail(fmt.Sprintf("the %s's close(2) has not returned within %s; its socket is %s", c.end, patience.Round(time.Millisecond), c.end.State()))
 	}
 	mustStage(err)
 	return c.end.outcome("close(2)", result)

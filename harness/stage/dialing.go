@@ -49,7 +49,7 @@ func (d *Dialing) Within(ctx context.Context, patience time.Duration) (end *End,
 	case errors.As(err, &refused):
 		outcome = Outcome{Call: "connect(2)", Errno: refused.Errno, At: refused.At, Queued: refused.Queued}
 	case errors.Is(err, context.DeadlineExceeded):
-		Fail(fmt.Sprintf("the %s's connect(2) has not returned within %s", p.host, patience))
+		Fail(fmt.Sprintf("the %s's connect(2) has not returned within %s", p.host, patience.Round(time.Millisecond)))
 	default:
 		mustStage(err)
 		return p.newEnd(connected), Outcome{Call: "connect(2)", At: mono.Now()}

@@ -131,7 +131,7 @@ func (r *Reading) Within(ctx context.Context, patience time.Duration) Outcome {
 	GinkgoHelper()
 	outcome, returned := r.wait(ctx, patience)
 	if !returned {
-		Fail(fmt.Sprintf("the %s's %s has not returned within %s; its socket is %s", r.end, r.call, patience, r.end.State()))
+		Fail(fmt.Sprintf("the %s's %s has not returned within %s; its socket is %s", r.end, r.call, patience.Round(time.Millisecond), r.end.State()))
 	}
 	return outcome
 }

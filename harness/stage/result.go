@@ -34,6 +34,10 @@ func (s *scene) describe(failed bool) {
 func (s *scene) states() string {
 	var states []string
 	for _, end := range s.ends {
+		if !end.Host.lab.Up() {
+			states = append(states, fmt.Sprintf("%s: the host is powered off", end))
+			continue
+		}
 		snapshot, err := end.Host.lab.Socket(end.local, end.remote)
 		if err != nil {
 			states = append(states, fmt.Sprintf("%s: %v", end, err))
