@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -91,7 +90,7 @@ func (b Baseline) Run() report.Run {
 
 // Reproduce is the command that makes a run again.
 func Reproduce(catalogue *claim.Catalogue, run report.Run) string {
-	command := append([]string{"halfopen", "run"}, Selection(catalogue, run)...)
+	command := append([]string{"halfopen", "run"}, report.Selection(catalogue, run)...)
 	if run.Kernel.Name != "" {
 		command = append(command, "--kernel", run.Kernel.Name, "--seed", strconv.FormatUint(run.Seed, 10))
 		if run.Clock == "real" {
@@ -103,33 +102,6 @@ func Reproduce(catalogue *claim.Catalogue, run report.Run) string {
 		command = append(command, "--family", strconv.Itoa(run.Family))
 	}
 	return strings.Join(command, " ")
-}
-
-// Selection names the claims of a run as the command takes them: nothing for all that its profile runs,
-// a story for all of it, and else the claims.
-func Selection(catalogue *claim.Catalogue, run report.Run) []string {
-	ran := map[string]bool{}
-	for _, result := range run.Claims {
-		ran[result.ID] = true
-	}
-	left := func(c claim.Claim) bool { return c.RunsIn(run.Profile) && !ran[c.ID] }
-	if !slices.ContainsFunc(catalogue.Claims(), left) {
-		return nil
-	}
-	var names []string
-	for _, story := range catalogue.Stories() {
-		claims := catalogue.ByStory(story.Name)
-		if !slices.ContainsFunc(claims, left) {
-			names = append(names, story.Name)
-			continue
-		}
-		for _, each := range claims {
-			if ran[each.ID] {
-				names = append(names, each.ID)
-			}
-		}
-	}
-	return names
 }
 
 // JSON renders the baseline: what it is of indented, then a line a verdict, keys in a fixed order.

@@ -265,25 +265,17 @@ func command(in Input, id string, family int) string {
 	return strings.Join(words, " ")
 }
 
-// named are the stories that were run, or the claims where they are few; nothing for all stories.
+// named is what was run, as the command takes it: the stories alone of a run that was interrupted, for what it
+// was to prove of them is not known.
 func named(in Input) string {
-	var stories, claims []string
-	for _, s := range report.Ordered(in.Catalogue, in.Specs) {
-		name, _, _ := strings.Cut(s.Claim, "/")
-		if !slices.Contains(stories, name) {
-			stories = append(stories, name)
+	names := report.Selection(in.Catalogue, in.Run)
+	if !in.Run.Complete {
+		for i, name := range names {
+			names[i], _, _ = strings.Cut(name, "/")
 		}
-		if !slices.Contains(claims, s.Claim) {
-			claims = append(claims, s.Claim)
-		}
+		names = slices.Compact(names)
 	}
-	switch {
-	case len(claims) <= 3:
-		return strings.Join(claims, " ")
-	case len(stories) == len(in.Catalogue.Stories()):
-		return ""
-	}
-	return strings.Join(stories, " ")
+	return strings.Join(names, " ")
 }
 
 // tally counts the results of a story by verdict, of all stories for "".

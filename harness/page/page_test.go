@@ -150,6 +150,20 @@ func TestHowToRunAgain(t *testing.T) {
 	g.Expect(render(t, in)).To(ContainSubstring(command("./halfopen run " + first + " --family 4 --profile defaults --kernel debian:6.12 --seed 7")))
 }
 
+func TestHowToRunAllOfItAgain(t *testing.T) {
+	g := NewWithT(t)
+	in := input(t, 5, nil)
+	in.Specs[0].Claim, in.Specs[1].Claim = "open/syncnt", "open/syncnt"
+	in.Run.Claims = report.Results(in.Catalogue, in.Specs)
+	ran := "halfopen run"
+	for i := 2; i < len(in.Specs); i += 2 {
+		ran += " " + in.Specs[i].Claim
+	}
+	g.Expect(render(t, in)).To(ContainSubstring(command(ran + " open/syncnt --profile scaled")))
+	in.Run.Complete = false
+	g.Expect(render(t, in)).To(ContainSubstring(command("halfopen run process-crash open --profile scaled")))
+}
+
 func TestTheChartOfDetection(t *testing.T) {
 	g := NewWithT(t)
 	in := input(t, 1, nil)

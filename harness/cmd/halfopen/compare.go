@@ -246,7 +246,7 @@ func (s *sides) run(name, folder string, model *report.Run) (report.Run, error) 
 	}
 	if model != nil {
 		if len(r.names) == 0 {
-			r.names = baseline.Selection(s.catalogue, *model)
+			r.names = report.Selection(s.catalogue, *model)
 		}
 		r.family = model.Family
 		if model.Seed != 0 {
