@@ -35,7 +35,7 @@ func (c *versionCommand) Run() error {
 	fmt.Printf("halfopen  %s\n", info.Version)
 	switch {
 	case info.Revision == "":
-		fmt.Println("revision  not recorded: it was built outside of a repository, or by go run")
+		fmt.Println("revision  not recorded: it was built outside of a repository, by go run, or with -buildvcs=false")
 	case info.Modified:
 		fmt.Printf("revision  %s, with changes that are not committed\n", info.Revision)
 	default:
