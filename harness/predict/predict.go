@@ -218,7 +218,7 @@ func (m model) windowClosed() []Row {
 	silent := func(rto time.Duration) timing.Window { return m.persist(rto).Abort() }
 	silence := m.across(silent)
 	gone := Row{at: silent, State: Writing, Fault: windowClosedOff, From: from, Window: silence, Told: unix.ErrnoName(unix.ETIMEDOUT),
-		By:     fmt.Sprintf("%d probes, tcp_retries2", m.Retries2),
+		By:     probes(m.Retries2) + ", tcp_retries2",
 		Claims: []string{"window/silent-abort-count", "window/silent-abort-etimedout", "window/silent-abort-no-rst"},
 		Proof:  Proof{Claim: "window/silent-abort-count", Measured: "aborted_after", Takes: silence.Ceiling}}
 	if m.Retries2 == 0 {
@@ -268,7 +268,7 @@ func (m model) idle() []Row {
 	if m.UserTimeout != 0 {
 		proved, also = detectedByBoth, []string{"keepalive/user-timeout-replaces-count"}
 	}
-	by := fmt.Sprintf("%d probes, keepalive", m.KeepaliveProbes)
+	by := probes(m.KeepaliveProbes) + ", keepalive"
 	if m.UserTimeout != 0 {
 		by = "probes, TCP_USER_TIMEOUT" // the first of its ticks at which the user timeout is over
 	}
@@ -382,4 +382,11 @@ func (m model) closed() []Row {
 			Claims: []string{held},
 			Proof:  Proof{Claim: held, Measured: "expired_after", Takes: half.Ceiling * 3 / 2, Looked: true}},
 	}
+}
+
+func probes(n int) string {
+	if n == 1 {
+		return "1 probe"
+	}
+	return fmt.Sprintf("%d probes", n)
 }
