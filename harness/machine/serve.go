@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/halfopen/halfopen/harness/mono"
 	"github.com/halfopen/halfopen/harness/process"
 	"github.com/halfopen/halfopen/harness/process/role"
+	"github.com/halfopen/halfopen/harness/socket"
 )
 
 // largestLine is more than any message: the counters are 20 KiB, and a process reads or writes no more
@@ -321,5 +323,33 @@ func (s *server) restart() error {
 	if err := stack.Terminate(ctx); err != nil {
 		return err
 	}
+	if err := heard(ctx, stack); err != nil {
+		return err
+	}
 	return unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART)
+}
+
+// heard waits until the peers have acknowledged the FINs, or for as long as the context lasts. An init has so
+// much left to do between the processes' end and the kernel's that they are long gone by then; without that
+// the emulator of a busy machine was reset before it had looked at what its card had to send, and no FIN left.
+func heard(ctx context.Context, stack *lab.Local) error {
+	for {
+		sockets, err := stack.Sockets()
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(sockets, unheard) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// unheard tells whether a FIN of the socket's has not been acknowledged.
+func unheard(s socket.Snapshot) bool {
+	return s.State == socket.FinWait1 || s.State == socket.Closing || s.State == socket.LastAck
 }

@@ -20,13 +20,13 @@ func crashAndReturn(ctx context.Context, crash func(*Host) time.Duration) {
 	client, server := Pair(ctx)
 	broken, survivor := Connect(ctx, client, server).Split(ServerBreaks)
 	survivor.Host.PinNeighbour(broken.Host)
-	model := survivor.Retransmission()
+	keepTrying(survivor)
 	reading := survivor.StartRead()
 
 	died := crash(broken.Host)
-	survivor.Write(ctx, "are you there?")
+	written := survivor.Write(ctx, "are you there?")
 	back := broken.Host.Return()
-	outcome := reading.Within(ctx, model.AbortAfterWrite().Ceiling+Soon)
+	outcome := reading.Within(ctx, UntilNextCopy(written))
 
 	Expect(outcome).To(FailWith(unix.ECONNRESET))
 	wire := survivor.Wire(ctx).Since(died)
