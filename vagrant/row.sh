@@ -100,37 +100,6 @@ for name; do
 	machine=
 done
 
-# The claims have namespaces with the kernel's own values. What each system has set otherwise, and how long a host
-# that is gone stays unnoticed with it, stands beside them.
-for folder in "$HALFOPEN_RESULTS"/*/; do
-	[ -s "$folder/predict.json" ] || continue
-	name=$(basename "$folder")
-	echo "$name: $(head -n 1 "$folder/system.txt"), Linux $(sed -n 2p "$folder/system.txt")"
-	if [ -s "$folder/sysctls.tsv" ]; then
-		awk -F '\t' '{ printf "  %s is %s, the kernel has %s%s\n", $1, $2, $3, $4 ? " (" $4 ")" : "" }' "$folder/sysctls.tsv"
-	else
-		echo "  no setting of TCP differs from the kernel's own"
-	fi
-	# Indented JSON has a member a line.
-	awk '
-		function value() { sub(/^ *"[a-z_]*": "?/, ""); sub(/"?,?$/, ""); return $0 }
-		/^      "state":/ { state = value(); said = measured = verdict = told = "" }
-		/^      "fault":/ { fault = value() }
-		/^        "floor":/ { said = sprintf("%.1f to", value()) }
-		/^        "ceiling":/ { said = said sprintf(" %.1f s", value()) }
-		/^      "told":/ { told = value() }
-		/^        "verdict":/ { verdict = value() }
-		/^        "measured":/ { measured = sprintf("%.1f s, ", value()) }
-		/^    }/ && fault ~ /^peer host off/ {
-			printf "  %s, %s: noticed after %s, %s%s\n", state, fault, said, told, measured ? " (measured: " measured verdict ")" : ""
-		}
-	' "$folder/predict.json"
-done >"$HALFOPEN_RESULTS/settings.txt"
-
 # An earlier matrix would bring back columns that have been run again.
 rm -f "$HALFOPEN_RESULTS/matrix.json"
 "$repository/halfopen" report "$HALFOPEN_RESULTS" --out "$HALFOPEN_RESULTS"
-code=$?
-echo
-cat "$HALFOPEN_RESULTS/settings.txt"
-exit "$code"

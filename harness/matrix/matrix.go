@@ -26,6 +26,7 @@ type Column struct {
 	WallSeconds float64  // from the boot to the end
 	Problem     string   // why it did not run, or not to the end; empty if it did
 	Complaints  []string // warnings and the like on its console
+	System      string   // what a whole system around the kernel has set otherwise, in lines
 }
 
 // Matrix is matrix.json.
@@ -53,6 +54,7 @@ type Kernel struct {
 	Folder      string   `json:"folder"`
 	Problem     string   `json:"problem"`
 	Complaints  []string `json:"complaints"` // of the kernel, on its console
+	System      string   `json:"system,omitempty"`
 }
 
 // Ran tells whether anything was decided on the kernel.
@@ -96,7 +98,7 @@ func New(catalogue *claim.Catalogue, columns []Column) *Matrix {
 		if r := column.Run; r.Kernel.Release != "" {
 			k.Release, k.Version, k.Machine, k.HZ = r.Kernel.Release, r.Kernel.Version, r.Kernel.Machine, r.Kernel.HZ
 			k.Clock, k.Profile, k.Started, k.Seconds = r.Clock, r.Profile, r.Started, round(r.Seconds)
-			k.Complete, k.Folder = r.Complete, column.Folder
+			k.Complete, k.Folder, k.System = r.Complete, column.Folder, strings.TrimSpace(column.System)
 		}
 		m.Kernels = append(m.Kernels, k)
 		if !k.Ran() {

@@ -167,8 +167,10 @@ func several(t *testing.T) *matrix.Matrix {
 	half := column("debian:6.16", 250, report.SpecResult{Claim: someClaim, Family: 4, Verdict: report.Broken, Reason: "under way when the guest's kernel panicked"})
 	half.Complaints = []string{"[ 1.2] WARNING: CPU: 0 PID: 1 at net/ipv4/tcp.c:1"}
 	half.Run.Complete, half.Problem = false, "the guest's kernel panicked; its last words:\n  Oops: 0000 [#1]"
+	oldest := column("debian:5.10", 250, append(pass(7926), unsupported)...)
+	oldest.System = "Debian GNU/Linux 12 (bookworm)\nnet.ipv4.tcp_retries2 is 3, the kernel has 15 (<mine>.conf)\n"
 	return matrix.New(catalogue(t), []matrix.Column{
-		column("debian:5.10", 250, append(pass(7926), unsupported)...),
+		oldest,
 		column("debian:6.1", 1000, append(pass(7923), same)...),
 		{Name: "/boot/vmlinuz-mine,/lib/modules/mine", Problem: "the guest did not boot; its last words:\n  VFS: Unable to mount root"},
 		half,
@@ -226,6 +228,7 @@ retransmission
 	g.Expect(normal(got)).To(HavePrefix(normal(want)))
 	g.Expect(got).To(ContainSubstring("/boot/vmlinuz-mine,/lib/modules/mine: the guest did not boot; its last words:\n  VFS: Unable to mount root\n"))
 	g.Expect(got).To(ContainSubstring("debian:6.16: the kernel complained on its console\n    [ 1.2] WARNING: CPU: 0"))
+	g.Expect(got).To(ContainSubstring("debian:5.10 in a whole system\n    Debian GNU/Linux 12 (bookworm)\n    net.ipv4.tcp_retries2 is 3, the kernel has 15 (<mine>.conf)\n\n"))
 	g.Expect(got).To(ContainSubstring("fail  keepalive/exhausted-etimedout over IPv4 on 7.3\n    Expected\n        EPIPE\n"))
 	g.Expect(got).NotTo(ContainSubstring("\x1b"))
 }

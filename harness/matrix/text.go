@@ -206,6 +206,15 @@ func (t *text) reasons(width int) {
 			t.line(limit("    " + line))
 		}
 	}
+	for _, k := range t.m.Kernels {
+		if k.System != "" {
+			t.line("")
+			t.line(k.Name + " in a whole system")
+			for line := range strings.SplitSeq(k.System, "\n") {
+				t.line(limit("    " + line))
+			}
+		}
+	}
 	for _, why := range t.m.notKept() {
 		if why.Verdict == report.Unsupported {
 			continue

@@ -126,6 +126,12 @@ func (j *joiner) addRun(folder string, column matrix.Column) (err error) {
 	if column.Specs, err = report.LoadSpecs(folder); err != nil {
 		return err
 	}
+	// What a whole system tells of itself stands beside the results; most runs have none.
+	system, err := os.ReadFile(filepath.Join(folder, systemFile))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("cannot read what the system is: %w", err)
+	}
+	column.System = string(system)
 	if column.Name == "" {
 		column.Name = cmp.Or(column.Run.Kernel.Name, column.Run.Kernel.Release)
 		if !column.Run.Complete {
@@ -142,6 +148,9 @@ func (j *joiner) addRun(folder string, column matrix.Column) (err error) {
 	column.Folder = filepath.ToSlash(column.Folder)
 	return j.take(column, folder)
 }
+
+// systemFile is what a machine of vagrant/ writes of its system, in lines.
+const systemFile = "settings.txt"
 
 // take adds a column. The same run again, and a kernel that did not run where it did elsewhere, add nothing.
 func (j *joiner) take(column matrix.Column, folder string) error {
