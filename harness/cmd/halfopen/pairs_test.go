@@ -2,17 +2,21 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	. "github.com/onsi/gomega"
+	"golang.org/x/sys/unix"
 
 	"github.com/halfopen/halfopen/harness/claim"
+	"github.com/halfopen/halfopen/harness/lab"
 	"github.com/halfopen/halfopen/harness/matrix"
 	"github.com/halfopen/halfopen/harness/report"
 )
@@ -48,7 +52,7 @@ func TestTheOldestAndTheNewestKernelMeetBothWaysRound(t *testing.T) {
 		}
 	}
 	gone(t, halfopen)
-	g.Expect(emulators(t)).To(BeEmpty())
+	g.Expect(emulators(t, out)).To(BeEmpty())
 }
 
 // The sabotage table of what only machines can prove: the first sabotage of each claim, as a machine takes
@@ -93,8 +97,9 @@ func TestEveryMachinesSpecFailsWhenItsBehaviourIsTakenAway(t *testing.T) {
 	})
 }
 
-// emulators are the machines there are that are hosts, by their processes.
-func emulators(t *testing.T) []string {
+// emulators are the machines that are hosts of a run with that folder, by their processes: somebody else may
+// have some of their own.
+func emulators(t *testing.T, out string) []string {
 	t.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
@@ -102,21 +107,116 @@ func emulators(t *testing.T) []string {
 	}
 	var found []string
 	for _, file := range files {
+		process := filepath.Dir(file)
 		arguments, err := os.ReadFile(file)
-		if err == nil && strings.Contains(string(arguments), "name=halfopen.control") {
-			found = append(found, filepath.Dir(file))
+		environment, _ := os.ReadFile(filepath.Join(process, "environ"))
+		if err == nil && strings.Contains(string(arguments), "name=halfopen.control") && strings.Contains(string(environment), "="+out) {
+			found = append(found, process)
 		}
 	}
 	return found
 }
 
+// busy proves a claim between two machines and has do make each of them busy, until it says that it has: the first
+// two, and those that come after one without power.
+func busy(t *testing.T, claim string, do func(machine string, number int) (done bool)) {
+	t.Helper()
+	bootable(t, newest)
+	halfopen := command(t)
+	out := filepath.Join(t.TempDir(), "out")
+	run := exec.Command(halfopen, "pairs", "--kernels", newest, "--family", "4", "--out", out, claim)
+	var output strings.Builder
+	run.Stdout, run.Stderr = &output, &output
+	if err := run.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- run.Wait() }()
+	number, done := map[string]int{}, map[string]bool{}
+	for {
+		select {
+		case err := <-ended:
+			if err != nil || len(done) == 0 || len(done) != len(number) {
+				t.Errorf("%v, and %d of %d machines were made busy\n%s", err, len(done), len(number), output.String())
+			}
+			return
+		case <-time.After(10 * time.Millisecond):
+		}
+		for _, machine := range emulators(t, out) {
+			if number[machine] == 0 {
+				number[machine] = len(number) + 1
+			}
+			if !done[machine] && do(machine, number[machine]) {
+				done[machine] = true
+			}
+		}
+	}
+}
+
+// A kernel may be longer in booting than the copies of a short tcp_retries2 last, which is no doing of the kernel that
+// waits for it.
+func TestAMachineThatIsLongInBootingIsWaitedFor(t *testing.T) {
+	busy(t, "host-crash/reboot-rst-listener", func(machine string, number int) bool {
+		if number < 3 {
+			return true
+		}
+		pid, err := strconv.Atoi(filepath.Base(machine))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Second)
+		if err := unix.Kill(pid, unix.SIGCONT); err != nil {
+			t.Fatal(err)
+		}
+		return true
+	})
+}
+
+// An emulator whose card gets the processor only when the guest leaves it has sent nothing yet when the guest, in an
+// orderly restart, has ended its processes.
+func TestTheFINsOfAnOrderlyRestartLeaveABusyMachine(t *testing.T) {
+	busy(t, "host-crash/restart-fin", func(machine string, _ int) bool {
+		arguments, _ := os.ReadFile(filepath.Join(machine, "cmdline"))
+		if !strings.Contains(string(arguments), "mac="+lab.MAC(2).String()) { // the client
+			return true
+		}
+		threads, err := filepath.Glob(filepath.Join(machine, "task", "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(threads) < 3 { // the guest's processor has no thread yet
+			return false
+		}
+		var first unix.CPUSet
+		first.Set(0)
+		for _, thread := range threads {
+			id, err := strconv.Atoi(filepath.Base(thread))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := unix.SchedSetaffinity(id, &first); err != nil && !errors.Is(err, unix.ESRCH) {
+				t.Fatal(err)
+			}
+		}
+		main, err := strconv.Atoi(filepath.Base(machine))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.SchedSetAttr(main, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0); err != nil {
+			t.Fatal(err)
+		}
+		return true
+	})
+}
+
 func TestSIGKILLLeavesNoMachineBehind(t *testing.T) {
 	bootable(t, newest)
-	if others := emulators(t); len(others) > 0 {
-		t.Skipf("somebody else's machines are running: %v", others)
-	}
 	halfopen := command(t)
-	run := exec.Command(halfopen, "pairs", "--kernels", newest, "--out", filepath.Join(t.TempDir(), "out"), "host-crash/reboot-rst")
+	out := filepath.Join(t.TempDir(), "out")
+	run := exec.Command(halfopen, "pairs", "--kernels", newest, "--out", out, "host-crash/reboot-rst")
 	if err := run.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -124,15 +224,15 @@ func TestSIGKILLLeavesNoMachineBehind(t *testing.T) {
 		t.Helper()
 		for deadline := time.Now().Add(20 * time.Second); !fits(); time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(deadline) {
-				t.Fatalf("after 20 s %s: %v", what, emulators(t))
+				t.Fatalf("after 20 s %s: %v", what, emulators(t, out))
 			}
 		}
 	}
-	wait("no two machines run", func() bool { return len(emulators(t)) == 2 })
+	wait("no two machines run", func() bool { return len(emulators(t, out)) == 2 })
 	if err := run.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = run.Wait()
-	wait("a machine still runs", func() bool { return len(emulators(t)) == 0 })
+	wait("a machine still runs", func() bool { return len(emulators(t, out)) == 0 })
 	gone(t, halfopen)
 }
