@@ -169,18 +169,24 @@ func (h *Host) Return() error {
 }
 
 // Pause makes the host hang, with its clock, and Resume lets it go on.
-func (h *Host) Pause() error { return h.machineDoes("hangs", Machine.Pause) }
+func (h *Host) Pause() error {
+	err := h.machineDoes(Machine.Pause)
+	h.lab.Note("%s: hangs", h.name)
+	return err
+}
 
-// Resume lets a paused host go on.
-func (h *Host) Resume() error { return h.machineDoes("goes on", Machine.Resume) }
+// Resume lets a paused host go on, which is noted first: what the host has to say it says at once.
+func (h *Host) Resume() error {
+	h.lab.Note("%s: goes on", h.name)
+	return h.machineDoes(Machine.Resume)
+}
 
-func (h *Host) machineDoes(what string, do func(Machine) error) error {
+func (h *Host) machineDoes(do func(Machine) error) error {
 	if h.machine == nil {
 		return fmt.Errorf("%s: %w", h.name, ErrNoMachine)
 	}
 	if err := do(h.machine); err != nil {
 		return fmt.Errorf("%s: %w", h.name, err)
 	}
-	h.lab.Note("%s: %s", h.name, what)
 	return nil
 }

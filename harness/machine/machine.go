@@ -7,8 +7,13 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/halfopen/halfopen/harness/kernel"
 	"github.com/halfopen/halfopen/harness/lab"
@@ -46,6 +51,7 @@ const bootPatience = 90 * time.Second
 // running is a machine with power.
 type running struct {
 	lines   chan vm.Lines // of each attempt to boot
+	pid     atomic.Int32  // the emulator's
 	up      chan struct{} // PID 1 has begun, once for each life
 	panics  chan string   // a line of the console that tells of a panic
 	cut     context.CancelFunc
@@ -76,7 +82,8 @@ func (m *Machine) Start(card net.HardwareAddr) {
 	go func() {
 		defer close(r.ended)
 		_, r.failure = vm.Run(ctx, config, vm.Watch{
-			Lines: func(lines vm.Lines) { r.lines <- lines },
+			Lines:   func(lines vm.Lines) { r.lines <- lines },
+			Started: func(pid int) { r.pid.Store(int32(pid)) },
 			Up: func() {
 				select {
 				case r.up <- struct{}{}:
@@ -278,8 +285,21 @@ func (m *Machine) Panic(restart bool) error {
 		return fmt.Errorf("the kernel has not panicked in %s", patience)
 	}
 	m.lose("its kernel panicked")
-	r.panicked = !restart
+	if r.panicked = !restart; r.panicked {
+		r.standBack()
+	}
 	return nil
+}
+
+// standBack leaves the emulator what processors nobody else wants: a kernel that has panicked spins for ever, and on
+// a busy machine its peer's timers were a second late for it.
+func (r *running) standBack() {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", r.pid.Load()))
+	for _, thread := range threads {
+		if id, err := strconv.Atoi(filepath.Base(thread)); err == nil {
+			_ = unix.SchedSetAttr(id, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0) // it does without
+		}
+	}
 }
 
 // Restart implements lab.Machine. It returns when PID 1 has come up again: what the processes had to say

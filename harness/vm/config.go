@@ -70,6 +70,7 @@ func (c Config) withDefaults() Config {
 type Watch struct {
 	Attempt func(number int, seed uint64) // the emulator starts, 1 for the first time
 	Lines   func(Lines)                   // of a guest with a Card, before it starts; they are the receiver's to close
+	Started func(pid int)                 // the emulator's process, at each attempt
 	Up      func()                        // PID 1 begins the job; again after each restart of a guest with a Card
 	Message func([]byte) error            // from the job; an error ends the guest
 	Console func(line string)             // without its line end

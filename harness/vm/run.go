@@ -134,6 +134,9 @@ func attempt(ctx context.Context, qemu string, config Config, by accelerator, se
 		return outcome, fmt.Errorf("cannot start %s: %w", qemu, err)
 	}
 
+	if watch.Started != nil {
+		watch.Started(command.Process.Pid)
+	}
 	r.processor = func() time.Duration { return processorTime(command.Process.Pid) }
 	var words console
 	var reading sync.WaitGroup
