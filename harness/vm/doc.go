@@ -16,7 +16,7 @@
 // attempt may take on the wall clock. Trouble is what the guest's kernel says of itself on the
 // console: an oops, a warning, a hung task, a stall.
 //
-// Sources: QEMU's docs/system/i386/microvm.rst, qemu(1) (-icount, -seed, -rtc, -add-fd),
+// Sources: qemu(1) (-icount, -seed, -rtc, -add-fd),
 // Documentation/admin-guide/kernel-parameters.txt, Documentation/driver-api/early-userspace/
 // buffer-format.rst (the newc cpio), include/xen/interface/elfnote.h (PVH).
 package vm

@@ -16,7 +16,7 @@ import (
 // emulator is the program that runs guests, and the Debian and Fedora packages it is in.
 const emulator = "qemu-system-x86_64"
 
-// oldestQEMU is the release that is known to work: -icount's sleep=off on microvm, and PVH.
+// oldestQEMU is the oldest release that this was written for: -icount's sleep=off, and PVH.
 const oldestQEMU = 6
 
 const cure = "install it (Debian, Ubuntu: qemu-system-x86; Fedora: qemu-system-x86-core; Arch: qemu-system-x86)"
@@ -113,31 +113,27 @@ func (c Config) arguments(seed uint64, by accelerator) ([]string, error) {
 		"-device", "isa-serial,chardev=plain,index=1",
 		"-initrd", inherited(initramfsFD),
 	}
-	boot, bus := c.Kernel.Path, "device"
-	switch {
-	case c.Kernel.PVH && c.Clock == Virtual:
-		// No PIT: it would go on firing for the emulator alone, and make an idle hour cost 2 s.
-		args = append(args, "-M", "microvm,x-option-roms=off,isa-serial=on,rtc=on,pic=on,pit=off")
-	case c.Kernel.PVH || c.Kernel.BzImage != "":
-		// On the real clock too, for the HPET. A kernel that has only a PIT to calibrate its time stamp
-		// counter by gives up where the emulator is slow (pit_calibrate_tsc wants 1000 readings in 10 ms),
-		// and then has no clock: on a machine with both cores busy 7 boots of 11 hung.
-		if bus = "pci"; !c.Kernel.PVH {
-			boot = c.Kernel.BzImage
+	boot := c.Kernel.Path
+	if !c.Kernel.PVH {
+		if boot = c.Kernel.BzImage; boot == "" {
+			return nil, because(ErrNoBoot, nil, "the kernel %s cannot be booted: it has no entry for a direct boot (CONFIG_PVH) and there is no bzImage of it", c.Kernel.Path)
 		}
-		args = append(args, "-M", "q35,usb=off,smm=off,vmport=off,hpet="+onOff(c.Clock == Real))
-	default:
-		return nil, because(ErrNoBoot, nil, "the kernel %s cannot be booted: it has no entry for a direct boot (CONFIG_PVH) and there is no bzImage of it", c.Kernel.Path)
 	}
-	args = append(args, "-kernel", boot,
-		"-device", "virtio-serial-"+bus,
+	args = append(args,
+		// The HPET is there for both clocks. On the real one: a kernel that has only a PIT to calibrate its time
+		// stamp counter by gives up where the emulator is slow (pit_calibrate_tsc wants 1000 readings in 10 ms), and
+		// then has no clock: on a machine with both cores busy 7 boots of 11 hung. On the virtual one: see
+		// commandLine.
+		"-M", "q35,usb=off,smm=off,vmport=off,hpet=on",
+		"-kernel", boot,
+		"-device", "virtio-serial-pci",
 		"-device", "virtserialport,chardev=messages,name="+guest.PortName)
 	if c.Card == nil {
 		args = append(args, "-no-reboot")
 	} else {
 		args = append(args,
 			"-netdev", fmt.Sprintf("socket,id=cable,fd=%d", cableFD),
-			"-device", "virtio-net-"+bus+",netdev=cable,mac="+c.Card.String(),
+			"-device", "virtio-net-pci,netdev=cable,mac="+c.Card.String(),
 			"-chardev", fmt.Sprintf("socket,id=control,fd=%d", controlFD),
 			"-device", "virtserialport,chardev=control,name="+guest.ControlName,
 			"-chardev", fmt.Sprintf("socket,id=monitor,fd=%d", monitorFD),
@@ -167,9 +163,11 @@ func (c Config) arguments(seed uint64, by accelerator) ([]string, error) {
 // needless are the kernel's initcalls that nothing here needs, with what they cost of a 6.12 kernel's
 // boot on the virtual clock. A kernel that has no such function says so and goes on.
 var needless = []string{
-	"jent_mod_init",                // 292 ms: the self-test of a source of randomness that RDRAND makes needless
-	"init_kprobe_trace",            // 147 ms
-	"trace_eval_init",              // 250 ms of the emulator's: names of numbers in every trace event's format
+	"jent_mod_init",                                        // 292 ms: the self-test of a source of randomness that RDRAND makes needless
+	"init_kprobe_trace",                                    // 147 ms
+	"trace_eval_init",                                      // 250 ms of the emulator's: names of numbers in every trace event's format
+	"ftrace_check_for_weak_functions", "ftrace_check_sync", // 195 ms: looks up the names of 45,000 functions
+	"btf_module_init", "scx_init", "bpf_tcp_ca_kfunc_init", "bpf_dummy_struct_ops_init", "bpf_qdisc_kfunc_init", // 250 ms: types for programs in BPF
 	"load_system_certificate_list", // 58 ms
 	"ext4_init_fs",                 // 27 ms
 	"journal_init",                 // 15 ms
@@ -184,6 +182,10 @@ func (c Config) commandLine() string {
 		"panic=-1", "reboot=t",
 		"nokaslr", "mitigations=off", "random.trust_cpu=on", "random.trust_bootloader=off",
 		"nowatchdog", "tsc=reliable", "clocksource=tsc",
+		// The kernel would turn 12,000 lock prefixes into something else, each by a change of the page tables (text_poke).
+		"noreplace-smp",
+		// Memory of programs comes in 64 KiB where the kernel can (since 6.8): half of the page faults.
+		"thp_anon=64K:always",
 		"cryptomgr.notests", "audit=0", "lsm=", "init_on_alloc=0", "hardened_usercopy=off", "randomize_kstack_offset=off", "rodata=off",
 		// REP_GOOD: the emulator takes an unrolled copy faster than one with a rep prefix.
 		"clearcpuid=112",
@@ -195,8 +197,16 @@ func (c Config) commandLine() string {
 		guest.MarkEnv + "=1",
 	}
 	if c.Clock == Virtual {
-		// The time stamp counter counts nanoseconds under -icount: nothing is left to calibrate.
-		parameters = append(parameters, "tsc_early_khz=1000000")
+		parameters = append(parameters,
+			// The time stamp counter counts nanoseconds under -icount: nothing is left to calibrate.
+			"tsc_early_khz=1000000",
+			// Timers by the HPET, whose frequency the machine tells. That of the local APIC's timer the kernel measures:
+			// it spins for 100 ms of the guest's clock (calibrate_APIC_clock), 5.4 million rounds, each with a PAUSE
+			// that leaves the emulator's loop: 2 s of its processor time, and most of a boot's where the machine is busy.
+			"nolapic_timer",
+			// Whether the timer's interrupt comes is tried by spinning as well, for ten ticks (timer_irq_works).
+			"no_timer_check",
+		)
 	}
 	return strings.Join(append(parameters, c.Append), " ")
 }

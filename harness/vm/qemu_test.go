@@ -58,8 +58,8 @@ func TestTheCommandLineEndsWithWhatTheCallerAppends(t *testing.T) {
 	args, err := config.arguments(1<<32+5, emulation)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(strings.Join(args, " ")).To(And(
-		ContainSubstring("-seed 5 "), ContainSubstring("-M microvm"), ContainSubstring("-icount shift="),
-		ContainSubstring("virtio-serial-device"), ContainSubstring("-kernel vmlinux")))
+		ContainSubstring("-seed 5 "), ContainSubstring("hpet=on"), ContainSubstring("nolapic_timer"), ContainSubstring("-icount shift="),
+		ContainSubstring("-kernel vmlinux")))
 	config.Kernel = Kernel{Path: "vmlinux", BzImage: "vmlinuz"}
 	args, err = config.arguments(1, emulation)
 	g.Expect(err).NotTo(HaveOccurred())

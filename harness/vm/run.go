@@ -127,11 +127,24 @@ func attempt(ctx context.Context, qemu string, config Config, by accelerator, se
 		Pdeathsig: unix.SIGKILL,
 		Setpgid:   true, // a terminal's Ctrl-C is for this process, which ends its guests
 	}
+	here, anywhere, leave, err := place()
+	if err != nil {
+		return outcome, err
+	}
+	defer leave()
+	if config.Clock == Real {
+		here = anywhere // it idles in the machine's time, and the processors are others' then
+	}
 	began := time.Now()
-	ended, err := start(command)
+	ended, err := start(command, here)
 	closeAll(theirs[:]...)
 	if err != nil {
 		return outcome, fmt.Errorf("cannot start %s: %w", qemu, err)
+	}
+	if here != anywhere {
+		ctx, over := context.WithCancel(ctx)
+		defer over()
+		go share(ctx, command.Process.Pid, anywhere)
 	}
 
 	if watch.Started != nil {
@@ -214,14 +227,21 @@ func closeAll(files ...*os.File) {
 	}
 }
 
-// start starts the command from a thread that lives as long as the command does: Pdeathsig comes
-// when the thread that forked ends, not the process (prctl(2)).
-func start(command *exec.Cmd) (ended <-chan error, err error) {
+// start starts the command on these processors, and from a thread that lives as long as the command does: Pdeathsig
+// comes when the thread that forked ends, not the process (prctl(2)).
+func start(command *exec.Cmd, processors unix.CPUSet) (ended <-chan error, err error) {
 	started, done := make(chan error), make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		err := command.Start()
+		var own unix.CPUSet
+		err := unix.SchedGetaffinity(0, &own)
+		if err == nil {
+			err = unix.SchedSetaffinity(0, &processors) // the child inherits it
+		}
+		if err == nil {
+			err = errors.Join(command.Start(), unix.SchedSetaffinity(0, &own))
+		}
 		started <- err
 		if err == nil {
 			done <- command.Wait()

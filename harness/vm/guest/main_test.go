@@ -39,6 +39,7 @@ func (m *machine) Mount(fstype, target string) error {
 func (m *machine) LoadModule(path string) error          { return m.ask("load " + path) }
 func (m *machine) LinkUp(name string) error              { return m.ask("bring up " + name) }
 func (m *machine) SeedRandom(seed []byte) error          { return m.ask("seed") }
+func (m *machine) Threads() ([]string, error)            { return []string{"1", "40"}, m.ask("list threads") }
 func (m *machine) OpenMessages() (io.WriteCloser, error) { return m, m.ask("open messages") }
 func (m *machine) Restart() error                        { return m.ask("restart") }
 func (m *machine) Write(b []byte) (int, error)           { return m.out.Write(b) }
@@ -86,6 +87,7 @@ func TestOnTheVirtualClockTheMachineIsQuiet(t *testing.T) {
 	m := &machine{plan: Plan{Virtual: true}, refuses: map[string]error{gone: os.ErrNotExist}}
 	g.Expect(live(m, func([]byte, func([]byte) error) int { return 0 })).To(Succeed())
 	g.Expect(m.asked).To(ContainElements("write 86400 to /proc/sys/vm/stat_interval", gone))
+	g.Expect(m.asked).To(ContainElements("write 5000000 to /proc/1/timerslack_ns", "write 5000000 to /proc/40/timerslack_ns"))
 	kinds, _ := m.said(g)
 	g.Expect(kinds).To(Equal("UE"), "a sysctl that this kernel does not have is no trouble")
 }

@@ -20,6 +20,7 @@ type system interface {
 	LoadModule(path string) error
 	LinkUp(name string) error
 	SeedRandom(seed []byte) error
+	Threads() ([]string, error)
 	OpenMessages() (io.WriteCloser, error)
 	Restart() error
 }
@@ -100,6 +101,15 @@ func (linux) SeedRandom(seed []byte) error {
 
 // The serial port that stands in for the virtio port: the first is the console.
 const serialPort = "/dev/ttyS1"
+
+// Threads are the numbers of PID 1's threads.
+func (linux) Threads() (names []string, err error) {
+	entries, err := os.ReadDir("/proc/self/task")
+	for _, entry := range entries {
+		names = append(names, entry.Name())
+	}
+	return names, err
+}
 
 func (linux) OpenMessages() (io.WriteCloser, error) {
 	path, err := virtioPort(PortName)
