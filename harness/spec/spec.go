@@ -5,6 +5,7 @@ package spec
 
 import (
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -18,8 +19,27 @@ type (
 	SpecPriority = ginkgo.SpecPriority
 )
 
-// GinkgoHelper is Ginkgo's.
-var GinkgoHelper = ginkgo.GinkgoHelper
+// suites are the packages of the specs.
+const suites = "github.com/halfopen/halfopen/suites/"
+
+// Fail is Ginkgo's, and says where in the suites it happened: of the calls that led here the innermost there. Ginkgo's
+// own way, by a mark of every function that helps, walks the stack at each mark, and most specs pass.
+func Fail(message string, callerSkip ...int) {
+	skip := 0
+	if len(callerSkip) > 0 {
+		skip = callerSkip[0]
+	}
+	var callers [64]uintptr
+	frames := runtime.CallersFrames(callers[:runtime.Callers(1, callers[:])]) // from this function on
+	for depth, more := 0, true; more; depth++ {
+		var frame runtime.Frame
+		if frame, more = frames.Next(); strings.HasPrefix(frame.Function, suites) {
+			skip = depth - 1
+			break
+		}
+	}
+	ginkgo.Fail(message, skip+1)
+}
 
 // Env is the environment's variable with the full texts of the specs that this process is to run, a line
 // each.

@@ -5,8 +5,6 @@ import (
 	"net/netip"
 	"time"
 
-	. "github.com/onsi/ginkgo/v2"
-
 	"github.com/halfopen/halfopen/harness/mono"
 	"github.com/halfopen/halfopen/harness/timing"
 	"github.com/halfopen/halfopen/harness/wire"
@@ -20,7 +18,6 @@ func (h *Host) OtherAddress() netip.Addr {
 // ChangeAddress takes the host's address of the spec's family away and gives it another, as a host has
 // it that has come to another network. It returns the moment just before.
 func (h *Host) ChangeAddress() (at time.Duration) {
-	GinkgoHelper()
 	at = h.RemoveAddress()
 	h.MoveToOtherAddress()
 	return at
@@ -28,7 +25,6 @@ func (h *Host) ChangeAddress() (at time.Duration) {
 
 // ChangeAddressBack undoes it, and returns the moment just before the old address is there again.
 func (h *Host) ChangeAddressBack() (at time.Duration) {
-	GinkgoHelper()
 	h.LeaveOtherAddress()
 	return h.RestoreAddress()
 }
@@ -37,7 +33,6 @@ func (h *Host) ChangeAddressBack() (at time.Duration) {
 // to another of the host's own: "lo", or one that is made for it and has no cable. The other
 // address stays on the cable's device, and with it the route.
 func (h *Host) MoveAddressTo(device string) (at time.Duration) {
-	GinkgoHelper()
 	at = h.ChangeAddress()
 	if !h.scene.sabotaged("address-nowhere") {
 		h.fault(func() error { return h.lab.AddAddressTo(device, h.scene.identity.Family) })
@@ -47,7 +42,6 @@ func (h *Host) MoveAddressTo(device string) (at time.Duration) {
 
 // RemoveRoute takes the host's route of the spec's family away and leaves its address.
 func (h *Host) RemoveRoute() time.Duration {
-	GinkgoHelper()
 	if h.scene.sabotaged("route-kept") {
 		return mono.Now()
 	}
@@ -56,7 +50,6 @@ func (h *Host) RemoveRoute() time.Duration {
 
 // RestoreRoute gives it back.
 func (h *Host) RestoreRoute() time.Duration {
-	GinkgoHelper()
 	if h.scene.sabotaged("route-lost") {
 		return mono.Now()
 	}
@@ -66,7 +59,6 @@ func (h *Host) RestoreRoute() time.Duration {
 // SentFrom is every TCP segment so far that a host has sent with that source address, of whatever
 // connection.
 func (h *Host) SentFrom(ctx context.Context, address netip.Addr) (sent []wire.Segment) {
-	GinkgoHelper()
 	h.scene.settle(ctx)
 	for _, segment := range h.scene.lab.Wire().Segments() {
 		if segment.From == h.Name() && segment.Src.Addr() == address {
@@ -78,7 +70,6 @@ func (h *Host) SentFrom(ctx context.Context, address netip.Addr) (sent []wire.Se
 
 // TryDialFromOther is TryDial from the host's other address and a port of its own.
 func (p *Process) TryDialFromOther(ctx context.Context, listener *Listener, patience time.Duration) (end *End, outcome Outcome) {
-	GinkgoHelper()
 	local := netip.AddrPortFrom(p.host.OtherAddress(), clientPort+1)
 	dialing, err := p.startDialFrom(ctx, local, listener)
 	return (&Dialing{process: p, listener: listener, dialing: dialing, err: err}).Within(ctx, patience)
@@ -87,6 +78,5 @@ func (p *Process) TryDialFromOther(ctx context.Context, listener *Listener, pati
 // Unsendable waits until the end has its timer for probes armed because what it wrote could not even leave
 // the host, and is the model of what follows.
 func (e *End) Unsendable(ctx context.Context) timing.Persist {
-	GinkgoHelper()
 	return e.probing(ctx)
 }

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"time"
 
-	. "github.com/onsi/ginkgo/v2"
 	"golang.org/x/sys/unix"
 
 	"github.com/halfopen/halfopen/harness/lab"
 	"github.com/halfopen/halfopen/harness/mono"
 	"github.com/halfopen/halfopen/harness/process"
 	"github.com/halfopen/halfopen/harness/socket"
+	"github.com/halfopen/halfopen/harness/spec"
 	"github.com/halfopen/halfopen/harness/timing"
 	"github.com/halfopen/halfopen/harness/wire"
 	"github.com/halfopen/halfopen/harness/wire/match"
@@ -21,7 +21,6 @@ import (
 // Shutdown ends the writing half with shutdown(2): a FIN leaves, reading goes on. It returns the
 // moment just before.
 func (e *End) Shutdown(ctx context.Context) (at time.Duration) {
-	GinkgoHelper()
 	if e.Host.scene.sabotaged("close-instead-of-shutdown") {
 		return e.close(ctx)
 	}
@@ -30,7 +29,6 @@ func (e *End) Shutdown(ctx context.Context) (at time.Duration) {
 
 // Close closes the descriptor with close(2). It returns the moment just before.
 func (e *End) Close(ctx context.Context) (at time.Duration) {
-	GinkgoHelper()
 	if e.Host.scene.sabotaged("shutdown-instead-of-close") {
 		return e.shutdown(ctx)
 	}
@@ -38,7 +36,6 @@ func (e *End) Close(ctx context.Context) (at time.Duration) {
 }
 
 func (e *End) shutdown(ctx context.Context) (at time.Duration) {
-	GinkgoHelper()
 	at = mono.Now()
 	mustStage(e.socket.Shutdown(ctx, unix.SHUT_WR))
 	e.closed(at, "shutdown(2) of the writing half")
@@ -46,7 +43,6 @@ func (e *End) shutdown(ctx context.Context) (at time.Duration) {
 }
 
 func (e *End) close(ctx context.Context) (at time.Duration) {
-	GinkgoHelper()
 	at = mono.Now()
 	mustStage(e.socket.Close(ctx))
 	e.closed(at, "close(2)")
@@ -55,7 +51,6 @@ func (e *End) close(ctx context.Context) (at time.Duration) {
 
 // closed notes what an end has done, which is the fault where the spec has set none before.
 func (e *End) closed(at time.Duration, how string) {
-	GinkgoHelper()
 	e.Host.scene.lab.Wire().Note(at, fmt.Sprintf("%s: %s", e, how))
 	e.Host.scene.look()
 	e.Host.scene.sabotageFault(func(other *End) bool { return other == e })
@@ -77,12 +72,11 @@ func (e *End) StartClose() *Closing {
 
 // Within waits for close(2) to return, for so long at the most.
 func (c *Closing) Within(ctx context.Context, patience time.Duration) Outcome {
-	GinkgoHelper()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	result, err := c.pending.Wait(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
-		Fail(fmt.Sprintf("the %s's close(2) has not returned within %s; its socket is %s", c.end, patience.Round(time.Millisecond), c.end.State()))
+		spec.Fail(fmt.Sprintf("the %s's close(2) has not returned within %s; its socket is %s", c.end, patience.Round(time.Millisecond), c.end.State()))
 	}
 	mustStage(err)
 	return c.end.outcome("close(2)", result)
@@ -100,21 +94,18 @@ func (c *Closing) Blocked() bool {
 
 // SetLinger2 sets TCP_LINGER2 in whole seconds; negative: the end keeps no orphan in FIN_WAIT2.
 func (e *End) SetLinger2(ctx context.Context, seconds int) {
-	GinkgoHelper()
 	e.Set(ctx, unix.IPPROTO_TCP, unix.TCP_LINGER2, seconds)
 }
 
 // SeesFinAcknowledged returns when the end's FIN, which has been sent, is acknowledged at the end:
 // it has entered FIN_WAIT2 then.
 func (e *End) SeesFinAcknowledged(ctx context.Context) (at time.Duration) {
-	GinkgoHelper()
 	fin := e.Sees(ctx, match.FIN().From(e).Delivered())
 	return e.Sees(ctx, match.AnySegment().From(e.peer()).WithAck(fin.RelSeq+uint32(fin.Len)+1).Delivered()).DeliveredAt
 }
 
 // peer is the end at the other side of the connection.
 func (e *End) peer() *End {
-	GinkgoHelper()
 	for _, other := range e.Host.scene.ends {
 		if other.local == e.remote && other.remote == e.local {
 			return other
@@ -127,7 +118,6 @@ func (e *End) peer() *End {
 // Hears lets a segment reach the end that was captured before: one that was swallowed, as if the path
 // had been slow, or one that had reached it, as a duplicate. It returns the moment just before.
 func (e *End) Hears(ctx context.Context, segment wire.Segment) (at time.Duration) {
-	GinkgoHelper()
 	e.Host.scene.settle(ctx)
 	at = mono.Now()
 	mustStage(e.Host.scene.lab.DeliverLate(e.Host.lab, segment))
@@ -139,7 +129,6 @@ func (e *End) Hears(ctx context.Context, segment wire.Segment) (at time.Duration
 // mended with the function returned, so that both ends stay in the state into which the other's FIN
 // has put them.
 func (c *Connection) CloseAtOnce(ctx context.Context) (mend func()) {
-	GinkgoHelper()
 	ends := []*End{c.Client, c.Server}
 	scene := c.Client.Host.scene
 	if scene.sabotaged("close-in-turn") {
@@ -174,7 +163,6 @@ func (c *Connection) CloseAtOnce(ctx context.Context) (mend func()) {
 // socket is looked at: at ever shorter intervals before the window, so that a few looks bring the last
 // of them close to it however long the wait is, and seldom within it.
 func (e *End) GoneIn(ctx context.Context, since time.Duration, window timing.Window) (after time.Duration) {
-	GinkgoHelper()
 	return goneIn(ctx, since, window, fmt.Sprintf("the %s's socket", e), e.Snapshot)
 }
 
@@ -186,7 +174,6 @@ const lookBefore = 10 * time.Millisecond
 // window, late if it was still there after it. Where a machine is too slow to look close before the
 // window, the timer counts that was armed at the last look: nothing else ends the socket.
 func goneIn(ctx context.Context, since time.Duration, window timing.Window, what string, snapshot func() socket.Snapshot) (after time.Duration) {
-	GinkgoHelper()
 	var lasts time.Duration // at least until then, by the last look
 	pause := max((window.Ceiling-window.Floor+RealClockSlack)/32, time.Millisecond)
 	for {
@@ -194,13 +181,13 @@ func goneIn(ctx context.Context, since time.Duration, window timing.Window, what
 		after = now.At - since
 		switch {
 		case now.State == socket.Gone && after < window.Floor:
-			Fail(fmt.Sprintf("%s was gone after %s, before the window %s", what, after, window))
+			spec.Fail(fmt.Sprintf("%s was gone after %s, before the window %s", what, after, window))
 		case now.State == socket.Gone && lasts < window.Floor-2*lookBefore-RealClockSlack:
-			Fail(fmt.Sprintf("%s was gone after %s, but was to last, when last seen, until %s, long before the window %s", what, after, lasts, window))
+			spec.Fail(fmt.Sprintf("%s was gone after %s, but was to last, when last seen, until %s, long before the window %s", what, after, lasts, window))
 		case now.State == socket.Gone:
 			return after
 		case after > window.Ceiling+RealClockSlack:
-			Fail(fmt.Sprintf("%s is still %s after %s, later than the window %s", what, now.State, after, window))
+			spec.Fail(fmt.Sprintf("%s is still %s after %s, later than the window %s", what, now.State, after, window))
 		}
 		lasts = after + now.Timer.Expires
 		if left := window.Floor - after; left > lookBefore {

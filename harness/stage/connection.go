@@ -6,12 +6,11 @@ import (
 	"net/netip"
 	"time"
 
-	. "github.com/onsi/ginkgo/v2"
-
 	"github.com/halfopen/halfopen/harness/kernel"
 	"github.com/halfopen/halfopen/harness/mono"
 	"github.com/halfopen/halfopen/harness/process"
 	"github.com/halfopen/halfopen/harness/socket"
+	"github.com/halfopen/halfopen/harness/spec"
 )
 
 // Ports are fixed, so that two runs put the same bytes on the wire.
@@ -29,7 +28,6 @@ type Connection struct {
 // Connect starts a process on each host and establishes a connection between them. The options
 // are set on both sockets before connect(2) and listen(2).
 func Connect(ctx context.Context, client, server *Host, options ...process.Option) *Connection {
-	GinkgoHelper()
 	listener := server.StartProcess().Listen(ctx, options...)
 	return client.StartProcess().Connect(ctx, listener, options...)
 }
@@ -72,7 +70,6 @@ func (e *End) Remote() netip.AddrPort { return e.remote }
 
 // newEnd makes an end of an established socket.
 func (p *Process) newEnd(s *process.Socket) *End {
-	GinkgoHelper()
 	end := &End{Host: p.host, Process: p, socket: s, local: s.Local(), remote: s.Remote()}
 	end.join()
 	return end
@@ -80,7 +77,6 @@ func (p *Process) newEnd(s *process.Socket) *End {
 
 // join makes the end one of the scene's, established from now on.
 func (e *End) join() {
-	GinkgoHelper()
 	e.seen, e.timeouts = socket.Established, e.Host.Timeouts()
 	var err error
 	e.counters, err = e.Host.lab.Counters()
@@ -90,7 +86,6 @@ func (e *End) join() {
 
 // Connect connects the process to a listener on another host and accepts the connection there.
 func (p *Process) Connect(ctx context.Context, listener *Listener, options ...process.Option) *Connection {
-	GinkgoHelper()
 	client := p.Dial(ctx, listener, options...)
 	server := listener.Accept(ctx)
 	// The handshake's last segment has been seen at both ends before anything is broken.
@@ -103,7 +98,6 @@ func (p *Process) Connect(ctx context.Context, listener *Listener, options ...pr
 // Further is another connection between the same two processes, from the next port of the client's
 // after those in use.
 func (c *Connection) Further(ctx context.Context) *Connection {
-	GinkgoHelper()
 	ctx, cancel := context.WithTimeout(ctx, Soon)
 	defer cancel()
 	caller := c.Client.Process
@@ -119,7 +113,6 @@ func (c *Connection) Further(ctx context.Context) *Connection {
 
 // Snapshot is what the end's kernel thinks of the connection now.
 func (e *End) Snapshot() socket.Snapshot {
-	GinkgoHelper()
 	snapshot, err := e.Host.lab.Socket(e.local, e.remote)
 	mustStage(err)
 	e.note(snapshot)
@@ -128,14 +121,12 @@ func (e *End) Snapshot() socket.Snapshot {
 
 // State is the connection's state at this end now, socket.Gone if the kernel has no such socket.
 func (e *End) State() socket.State {
-	GinkgoHelper()
 	return e.Snapshot().State
 }
 
 // Reaches waits until the end is in a state, which must be soon: the segment that leads there has
 // been seen.
 func (e *End) Reaches(ctx context.Context, state socket.State) {
-	GinkgoHelper()
 	e.ReachesBy(ctx, state, mono.Now()+Soon)
 }
 
@@ -143,7 +134,6 @@ func (e *End) Reaches(ctx context.Context, state socket.State) {
 // first seen there. The kernel tells nobody of a change of state, so it is asked again, seldom
 // enough that a long wait costs few wake-ups.
 func (e *End) ReachesBy(ctx context.Context, state socket.State, deadline time.Duration) (at time.Duration) {
-	GinkgoHelper()
 	period := time.Millisecond
 	for {
 		snapshot := e.Snapshot()
@@ -151,7 +141,7 @@ func (e *End) ReachesBy(ctx context.Context, state socket.State, deadline time.D
 			return snapshot.At
 		}
 		if mono.Now() > deadline {
-			Fail(fmt.Sprintf("the %s's socket is %s, and has not become %s", e, snapshot.State, state))
+			spec.Fail(fmt.Sprintf("the %s's socket is %s, and has not become %s", e, snapshot.State, state))
 		}
 		Elapse(ctx, period)
 		period = min(2*period, max(20*time.Millisecond, (deadline-mono.Now())/64))
@@ -161,7 +151,6 @@ func (e *End) ReachesBy(ctx context.Context, state socket.State, deadline time.D
 // Counted is by how much a counter of the end's host has risen since the connection was
 // established (names as in nstat(8), without the prefix).
 func (e *End) Counted(name string) int {
-	GinkgoHelper()
 	now, err := e.Host.lab.Counters()
 	mustStage(err)
 	return now.Since(e.counters, name)

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	. "github.com/onsi/ginkgo/v2"
-
 	"github.com/halfopen/halfopen/harness/lab"
 	"github.com/halfopen/halfopen/harness/mono"
 )
@@ -16,13 +14,11 @@ import (
 
 // Panic makes the host's kernel panic, and boot again by itself, which Return waits for.
 func (h *Host) Panic() time.Duration {
-	GinkgoHelper()
 	return h.strike(func() error { return h.lab.Panic(true) })
 }
 
 // PanicForGood makes the host's kernel panic and stay as it is: kernel.panic is 0.
 func (h *Host) PanicForGood() time.Duration {
-	GinkgoHelper()
 	if h.scene.sabotaged("pause-instead") {
 		at := h.strike(h.lab.Pause)
 		mustStage(h.lab.Resume())
@@ -33,14 +29,12 @@ func (h *Host) PanicForGood() time.Duration {
 
 // Reset presses the host's reset button; Return waits until it is up again.
 func (h *Host) Reset() time.Duration {
-	GinkgoHelper()
 	return h.strike(h.lab.Reset)
 }
 
 // Restart restarts the host in order: its processes end, then its kernel. It is back when Return has
 // returned.
 func (h *Host) Restart() time.Duration {
-	GinkgoHelper()
 	if h.scene.sabotaged("reset-instead") {
 		return h.Reset()
 	}
@@ -50,7 +44,6 @@ func (h *Host) Restart() time.Duration {
 // Return waits until a host that restarts is back with its addresses, and with no memory of any connection,
 // and returns the moment when it is.
 func (h *Host) Return() time.Duration {
-	GinkgoHelper()
 	if h.scene.sabotaged("no-reboot") {
 		return mono.Now()
 	}
@@ -60,19 +53,16 @@ func (h *Host) Return() time.Duration {
 
 // Pause makes the host hang, with its clock, as a virtual machine that is stopped or moved.
 func (h *Host) Pause() time.Duration {
-	GinkgoHelper()
 	return h.strike(h.lab.Pause)
 }
 
 // Resume lets it go on.
 func (h *Host) Resume() time.Duration {
-	GinkgoHelper()
 	return h.strike(h.lab.Resume)
 }
 
 // strike is fault for what takes a machine: where the host is a namespace, the spec is unsupported.
 func (h *Host) strike(set func() error) time.Duration {
-	GinkgoHelper()
 	return h.fault(func() error {
 		err := set()
 		if errors.Is(err, lab.ErrNoMachine) {

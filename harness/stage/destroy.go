@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"time"
 
-	. "github.com/onsi/ginkgo/v2"
 	"golang.org/x/sys/unix"
 
 	"github.com/halfopen/halfopen/harness/mono"
@@ -15,7 +14,6 @@ import (
 // Destroy ends the end's connection with SOCK_DESTROY, as `ss -K` does, and returns the moment just
 // before.
 func (e *End) Destroy() time.Duration {
-	GinkgoHelper()
 	errno, at := e.TryDestroy()
 	if errno != 0 {
 		e.Host.scene.mustStageWith(errno, "SOCK_DESTROY")
@@ -25,7 +23,6 @@ func (e *End) Destroy() time.Duration {
 
 // TryDestroy is Destroy where the kernel may refuse; errno is 0 if it did not.
 func (e *End) TryDestroy() (errno unix.Errno, at time.Duration) {
-	GinkgoHelper()
 	s := e.Host.scene
 	at = mono.Now()
 	if s.sabotaged("no-destroy") {
@@ -43,7 +40,6 @@ func (e *End) TryDestroy() (errno unix.Errno, at time.Duration) {
 
 // Sysctl is the value of a sysctl of the host, one whole number.
 func (h *Host) Sysctl(name string) int {
-	GinkgoHelper()
 	value, err := h.lab.SysctlInt(name)
 	mustStage(err)
 	return value
@@ -52,7 +48,6 @@ func (h *Host) Sysctl(name string) int {
 // ConnectFrom is Connect from a port of its own, for a process that holds several connections to a
 // listener.
 func (p *Process) ConnectFrom(ctx context.Context, port uint16, listener *Listener) *Connection {
-	GinkgoHelper()
 	ctx, cancel := context.WithTimeout(ctx, Soon)
 	defer cancel()
 	connected, err := p.process.Dial(ctx, netip.AddrPortFrom(p.host.Address(), port), listener.socket.Local())

@@ -7,11 +7,10 @@ import (
 	"net/netip"
 	"time"
 
-	. "github.com/onsi/ginkgo/v2"
-
 	"github.com/halfopen/halfopen/harness/mono"
 	"github.com/halfopen/halfopen/harness/process"
 	"github.com/halfopen/halfopen/harness/socket"
+	"github.com/halfopen/halfopen/harness/spec"
 	"github.com/halfopen/halfopen/harness/timing"
 	"github.com/halfopen/halfopen/harness/wire"
 	"github.com/halfopen/halfopen/harness/wire/match"
@@ -27,7 +26,6 @@ type Dialing struct {
 
 // StartDial begins to connect the process to a listener.
 func (p *Process) StartDial(ctx context.Context, listener *Listener, options ...process.Option) *Dialing {
-	GinkgoHelper()
 	p.host.scene.sabotageHandshake(p.host, listener.process.host)
 	dialing, err := p.startDial(ctx, listener, options...)
 	return &Dialing{process: p, listener: listener, dialing: dialing, err: err}
@@ -35,7 +33,6 @@ func (p *Process) StartDial(ctx context.Context, listener *Listener, options ...
 
 // Within waits for what connect(2) returns, for so long at the most; end is nil when it failed.
 func (d *Dialing) Within(ctx context.Context, patience time.Duration) (end *End, outcome Outcome) {
-	GinkgoHelper()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	var connected *process.Socket
@@ -49,7 +46,7 @@ func (d *Dialing) Within(ctx context.Context, patience time.Duration) (end *End,
 	case errors.As(err, &refused):
 		outcome = Outcome{Call: "connect(2)", Errno: refused.Errno, At: refused.At, Queued: refused.Queued}
 	case errors.Is(err, context.DeadlineExceeded):
-		Fail(fmt.Sprintf("the %s's connect(2) has not returned within %s", p.host, patience.Round(time.Millisecond)))
+		spec.Fail(fmt.Sprintf("the %s's connect(2) has not returned within %s", p.host, patience.Round(time.Millisecond)))
 	default:
 		mustStage(err)
 		return p.newEnd(connected), Outcome{Call: "connect(2)", At: mono.Now()}
@@ -65,7 +62,6 @@ func (d *Dialing) local() netip.AddrPort {
 
 // State is the state of the socket that is connecting.
 func (d *Dialing) State() socket.State {
-	GinkgoHelper()
 	snapshot, err := d.process.host.lab.Socket(d.local(), d.listener.socket.Local())
 	mustStage(err)
 	return snapshot.State
@@ -73,20 +69,17 @@ func (d *Dialing) State() socket.State {
 
 // Wire is every segment so far between the socket that is connecting and the listener.
 func (d *Dialing) Wire(ctx context.Context) *wire.Conversation {
-	GinkgoHelper()
 	return d.process.WireTo(ctx, d.listener)
 }
 
 // Sees returns the first segment between the two that the predicate describes: one that has crossed
 // already or comes within the patience.
 func (d *Dialing) Sees(ctx context.Context, patience time.Duration, predicate match.Predicate) wire.Segment {
-	GinkgoHelper()
 	return d.process.host.scene.sees(ctx, patience, between(d.local(), d.listener.socket.Local(), predicate), predicate)
 }
 
 // Close closes the socket while it is connecting. It returns the moment just before.
 func (d *Dialing) Close(ctx context.Context) (at time.Duration) {
-	GinkgoHelper()
 	at = mono.Now()
 	mustStage(d.err)
 	if d.process.host.scene.sabotaged("holder") {
@@ -101,7 +94,6 @@ func (d *Dialing) Close(ctx context.Context) (at time.Duration) {
 // Request is what the listener's kernel thinks of the connection that is being opened: a request
 // until the handshake is complete, which is no socket of any process.
 func (d *Dialing) Request() socket.Snapshot {
-	GinkgoHelper()
 	snapshot, err := d.listener.process.host.lab.Socket(d.listener.socket.Local(), d.local())
 	mustStage(err)
 	return snapshot
@@ -110,20 +102,17 @@ func (d *Dialing) Request() socket.Snapshot {
 // OfferOnePort leaves the host a single port for those of its sockets that ask for none: the one
 // that a spec's connection has.
 func (h *Host) OfferOnePort() {
-	GinkgoHelper()
 	mustStage(h.lab.SetSysctl("net.ipv4.ip_local_port_range", fmt.Sprintf("%d %[1]d", clientPort)))
 }
 
 // TryDialUnbound is TryDial without bind(2): the kernel chooses the port when it connects.
 func (p *Process) TryDialUnbound(ctx context.Context, listener *Listener, patience time.Duration, options ...process.Option) (end *End, outcome Outcome) {
-	GinkgoHelper()
 	dialing, err := p.startDialFrom(ctx, netip.AddrPort{}, listener, options...)
 	return (&Dialing{process: p, listener: listener, dialing: dialing, err: err}).Within(ctx, patience)
 }
 
 // TryDialNowhere is TryDial to an address that no host of the lab has and no route leads to.
 func (p *Process) TryDialNowhere(ctx context.Context, patience time.Duration) Outcome {
-	GinkgoHelper()
 	if p.host.scene.sabotaged("default-route") {
 		mustStage(p.host.lab.AddDefaultRoute(p.host.scene.identity.Family))
 	}
@@ -140,7 +129,6 @@ func (p *Process) TryDialNowhere(ctx context.Context, patience time.Duration) Ou
 // its handshake is complete even where pure acknowledgements are lost. It returns when all of them
 // wait to be accepted.
 func (p *Process) Crowd(ctx context.Context, listener *Listener, connections int) {
-	GinkgoHelper()
 	waiting := listener.Unaccepted() + connections
 	for i := range connections {
 		local := netip.AddrPortFrom(p.host.Address(), clientPort+1+uint16(i))
@@ -153,7 +141,7 @@ func (p *Process) Crowd(ctx context.Context, listener *Listener, connections int
 	}
 	for deadline := mono.Now() + Soon; listener.Unaccepted() != waiting; Elapse(ctx, 10*time.Millisecond) {
 		if mono.Now() > deadline {
-			Fail(fmt.Sprintf("%d connections wait to be accepted, and not %d", listener.Unaccepted(), waiting))
+			spec.Fail(fmt.Sprintf("%d connections wait to be accepted, and not %d", listener.Unaccepted(), waiting))
 		}
 	}
 }
@@ -161,23 +149,20 @@ func (p *Process) Crowd(ctx context.Context, listener *Listener, connections int
 // Reaches waits until what the listener's kernel has of the connection is in a state, which must be
 // soon, as in End.Reaches.
 func (d *Dialing) Reaches(ctx context.Context, state socket.State) {
-	GinkgoHelper()
 	for deadline := mono.Now() + Soon; d.Request().State != state; Elapse(ctx, 10*time.Millisecond) {
 		if mono.Now() > deadline {
-			Fail(fmt.Sprintf("the request on %s is %s, and has not become %s", d.listener.process.host, d.Request().State, state))
+			spec.Fail(fmt.Sprintf("the request on %s is %s, and has not become %s", d.listener.process.host, d.Request().State, state))
 		}
 	}
 }
 
 // RequestGoneIn is GoneIn for what the listener's kernel has of the connection.
 func (d *Dialing) RequestGoneIn(ctx context.Context, since time.Duration, window timing.Window) (after time.Duration) {
-	GinkgoHelper()
 	return goneIn(ctx, since, window, fmt.Sprintf("the request on %s", d.listener.process.host), d.Request)
 }
 
 // Counter is a counter of the host now (names as in nstat(8), without the prefix).
 func (h *Host) Counter(name string) int {
-	GinkgoHelper()
 	counters, err := h.lab.Counters()
 	mustStage(err)
 	value, _ := counters.Value(name)
@@ -186,7 +171,6 @@ func (h *Host) Counter(name string) int {
 
 // SentSegments is how many TCP segments of the host have crossed its cable.
 func (h *Host) SentSegments(ctx context.Context) int {
-	GinkgoHelper()
 	h.scene.settle(ctx)
 	sent := 0
 	for _, segment := range h.scene.lab.Wire().Segments() {
@@ -199,13 +183,12 @@ func (h *Host) SentSegments(ctx context.Context) int {
 
 // AskedFor is when the host first asked its network for another host's link address, after a moment.
 func (h *Host) AskedFor(ctx context.Context, other *Host, since time.Duration) (at time.Duration) {
-	GinkgoHelper()
 	h.scene.settle(ctx)
 	for _, frame := range h.scene.lab.Wire().Frames() {
 		if frame.Port == h.Name() && frame.At >= since && frame.Asks == other.Address() {
 			return frame.At
 		}
 	}
-	Fail(fmt.Sprintf("the %s has not asked for the %s's link address", h, other))
+	spec.Fail(fmt.Sprintf("the %s has not asked for the %s's link address", h, other))
 	return 0
 }

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	. "github.com/onsi/ginkgo/v2"
-
 	"github.com/halfopen/halfopen/harness/kernel"
 	"github.com/halfopen/halfopen/harness/lab"
 	"github.com/halfopen/halfopen/harness/mono"
@@ -35,7 +33,6 @@ func Faults() []Fault {
 // Strike breaks the other end and returns the moment just before. What the survivor does about it
 // (nil: nothing) comes right after the fault, and before a host that reboots is back.
 func (f Fault) Strike(hit, survivor *End, during func()) (at time.Duration) {
-	GinkgoHelper()
 	switch f {
 	case HostOff, HostRebooted:
 		at = hit.Host.PowerOff()
@@ -71,7 +68,6 @@ func (e *End) Rebooted() (began, done time.Duration) {
 // InProfile is the one value in the scaled profile and the other in the defaults, or in a custom profile: for
 // the settings of an application, which no sysctl has.
 func InProfile[T any](scaled, defaults T) T {
-	GinkgoHelper()
 	if environment().profile == kernel.Scaled {
 		return scaled
 	}
@@ -81,7 +77,6 @@ func InProfile[T any](scaled, defaults T) T {
 // UserTimeoutInProfile is the TCP_USER_TIMEOUT of a spec's application: the one value in the scaled profile,
 // the other in the defaults, and in a custom profile its own, if it has one.
 func UserTimeoutInProfile(scaled, defaults time.Duration) time.Duration {
-	GinkgoHelper()
 	if custom, _ := environment().profile.Custom(); custom.UserTimeout != 0 {
 		return custom.UserTimeout
 	}
@@ -91,7 +86,6 @@ func UserTimeoutInProfile(scaled, defaults time.Duration) time.Duration {
 // AsShipped tells whether a sysctl may be expected to be what the kernel's release is documented to have:
 // in every profile but a custom one, as far as the profile leaves the sysctl alone.
 func AsShipped() bool {
-	GinkgoHelper()
 	_, custom := environment().profile.Custom()
 	return !custom
 }

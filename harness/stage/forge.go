@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 
-	. "github.com/onsi/ginkgo/v2"
-
 	"github.com/halfopen/halfopen/harness/lab"
 	"github.com/halfopen/halfopen/harness/mono"
 	"github.com/halfopen/halfopen/harness/wire"
@@ -30,13 +28,11 @@ const Outside = 1 << 30
 
 // Forge puts a segment on the end's cable that its peer never sent, and returns it as it crossed.
 func (e *End) Forge(ctx context.Context, forgery Forgery) wire.Segment {
-	GinkgoHelper()
 	return e.Host.Forge(ctx, e.Draft(ctx, forgery))
 }
 
 // Draft is the segment that Forge would send now, for a spec that must send it in no time later.
 func (e *End) Draft(ctx context.Context, forgery Forgery) lab.Forged {
-	GinkgoHelper()
 	s := e.Host.scene
 	switch {
 	case s.sabotaged("forgery-exact"):
@@ -62,7 +58,6 @@ func (e *End) Draft(ctx context.Context, forgery Forgery) lab.Forged {
 
 // Forge puts a segment on the host's cable that no host sent, and returns it as it crossed.
 func (h *Host) Forge(ctx context.Context, forged lab.Forged) wire.Segment {
-	GinkgoHelper()
 	s := h.scene
 	if s.sabotaged("no-forgery") {
 		return wire.Segment{At: mono.Now()}
@@ -91,7 +86,6 @@ type numbers struct {
 }
 
 func (e *End) numbers(ctx context.Context) numbers {
-	GinkgoHelper()
 	var known numbers
 	for _, segment := range e.Wire(ctx).Segments() {
 		end := segment.Seq + uint32(segment.Len)
@@ -126,7 +120,6 @@ func (e *End) numbers(ctx context.Context) numbers {
 // AnswerEach answers each segment of the end that is described by putting a forged one on its cable
 // again, in the place of a peer that cannot be heard, until the function that it returns is called.
 func (e *End) AnswerEach(ctx context.Context, described interface{ Matches(wire.Segment) bool }, answer wire.Segment) (stop func()) {
-	GinkgoHelper()
 	s := e.Host.scene
 	if s.sabotaged("no-forgery") {
 		return func() {}
@@ -154,7 +147,6 @@ func (e *End) AnswerEach(ctx context.Context, described interface{ Matches(wire.
 		}
 	}()
 	return func() {
-		GinkgoHelper()
 		cancel()
 		if err := <-failed; ctx.Err() == nil {
 			mustStage(fmt.Errorf("the answers have ended: %w", err))
@@ -165,7 +157,6 @@ func (e *End) AnswerEach(ctx context.Context, described interface{ Matches(wire.
 // Forge puts a segment on the caller's cable that looks as if the host it calls had sent it: Ack is
 // relative to the number behind the SYN, and Seq to 0, as nothing is expected yet.
 func (d *Dialing) Forge(ctx context.Context, forgery Forgery) wire.Segment {
-	GinkgoHelper()
 	s := d.process.host.scene
 	if s.sabotaged("forgery-exact") {
 		forgery.Ack, forgery.Flags = 0, forgery.Flags|wire.FlagACK
@@ -183,7 +174,6 @@ func (d *Dialing) Forge(ctx context.Context, forgery Forgery) wire.Segment {
 // ForgeFrom puts a segment on the host's cable that looks as if another host had sent it, from the
 // lab's client port to a port of this host.
 func (h *Host) ForgeFrom(ctx context.Context, other *Host, port uint16, forged lab.Forged) wire.Segment {
-	GinkgoHelper()
 	forged.Src, forged.Dst = netip.AddrPortFrom(other.Address(), clientPort), netip.AddrPortFrom(h.Address(), port)
 	return h.Forge(ctx, forged)
 }
@@ -191,20 +181,17 @@ func (h *Host) ForgeFrom(ctx context.Context, other *Host, port uint16, forged l
 // ForgeCall puts a segment on the listener's cable that looks as if a process on another host had
 // sent it, from the port from which processes of the lab call.
 func (l *Listener) ForgeCall(ctx context.Context, caller *Host, forged lab.Forged) wire.Segment {
-	GinkgoHelper()
 	return l.process.host.ForgeFrom(ctx, caller, l.socket.Local().Port(), forged)
 }
 
 // WireOf is every segment that crossed a cable so far between the two ends of a segment, where there
 // is no connection whose Wire that would be.
 func (h *Host) WireOf(ctx context.Context, segment wire.Segment) *wire.Conversation {
-	GinkgoHelper()
 	h.scene.settle(ctx)
 	return h.scene.lab.Wire().Conversation(segment.Src, segment.Dst)
 }
 
 // SeesOf returns the first segment between the two ends of another that the predicate describes.
 func (h *Host) SeesOf(ctx context.Context, other wire.Segment, predicate match.Predicate) wire.Segment {
-	GinkgoHelper()
 	return h.scene.sees(ctx, Soon, between(other.Src, other.Dst, predicate), predicate)
 }

@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	. "github.com/onsi/ginkgo/v2"
-
 	"github.com/halfopen/halfopen/harness/kernel"
 	"github.com/halfopen/halfopen/harness/lab"
 	"github.com/halfopen/halfopen/harness/mono"
@@ -32,7 +30,6 @@ func (h *Host) Address() netip.Addr { return h.lab.Address(h.scene.identity.Fami
 
 // PowerOff takes the host's power: nothing leaves it any more and its sockets are gone.
 func (h *Host) PowerOff() time.Duration {
-	GinkgoHelper()
 	if h.scene.sabotaged("orderly-power-off") {
 		h.killEverything()
 	}
@@ -43,7 +40,6 @@ func (h *Host) PowerOff() time.Duration {
 
 // Reboot brings the host back: the same addresses and MAC, and no memory of any connection.
 func (h *Host) Reboot() time.Duration {
-	GinkgoHelper()
 	if h.scene.sabotaged("no-reboot") {
 		return mono.Now()
 	}
@@ -52,7 +48,6 @@ func (h *Host) Reboot() time.Duration {
 
 // Unplug pulls the host's cable out of the switch.
 func (h *Host) Unplug() time.Duration {
-	GinkgoHelper()
 	at := h.fault(h.lab.Unplug)
 	h.scene.tooEarly("replug-early", h.lab.Replug)
 	return at
@@ -60,7 +55,6 @@ func (h *Host) Unplug() time.Duration {
 
 // Replug puts it back.
 func (h *Host) Replug() time.Duration {
-	GinkgoHelper()
 	if h.scene.sabotaged("no-replug") {
 		return mono.Now()
 	}
@@ -69,7 +63,6 @@ func (h *Host) Replug() time.Duration {
 
 // LinkDown is `ip link set eth0 down` on the host, LinkUp the contrary.
 func (h *Host) LinkDown() time.Duration {
-	GinkgoHelper()
 	at := h.fault(h.lab.LinkDown)
 	h.scene.tooEarly("replug-early", h.lab.LinkUp)
 	return at
@@ -77,7 +70,6 @@ func (h *Host) LinkDown() time.Duration {
 
 // LinkUp is `ip link set eth0 up`.
 func (h *Host) LinkUp() time.Duration {
-	GinkgoHelper()
 	if h.scene.sabotaged("no-replug") {
 		return mono.Now()
 	}
@@ -86,7 +78,6 @@ func (h *Host) LinkUp() time.Duration {
 
 // RemoveAddress takes the host's address of the spec's family away.
 func (h *Host) RemoveAddress() time.Duration {
-	GinkgoHelper()
 	if h.scene.sabotaged("address-kept") {
 		return mono.Now()
 	}
@@ -95,7 +86,6 @@ func (h *Host) RemoveAddress() time.Duration {
 
 // RestoreAddress gives it back.
 func (h *Host) RestoreAddress() time.Duration {
-	GinkgoHelper()
 	if h.scene.sabotaged("wrong-address") {
 		return h.MoveToOtherAddress()
 	}
@@ -104,7 +94,6 @@ func (h *Host) RestoreAddress() time.Duration {
 
 // MoveToOtherAddress gives the host an address that it did not have before.
 func (h *Host) MoveToOtherAddress() time.Duration {
-	GinkgoHelper()
 	if h.scene.sabotaged("no-other-address") {
 		return mono.Now()
 	}
@@ -113,13 +102,11 @@ func (h *Host) MoveToOtherAddress() time.Duration {
 
 // LeaveOtherAddress takes it away again.
 func (h *Host) LeaveOtherAddress() time.Duration {
-	GinkgoHelper()
 	return h.fault(func() error { return h.lab.RemoveOtherAddress(h.lab.OtherAddress(h.scene.identity.Family)) })
 }
 
 // SetSysctl changes a sysctl of the host, for sockets made from now on and mostly for older ones.
 func (h *Host) SetSysctl(name string, value int) {
-	GinkgoHelper()
 	if withheldSysctls[h.scene.sabotage] == name {
 		return
 	}
@@ -131,7 +118,6 @@ func (h *Host) SetSysctl(name string, value int) {
 
 // RouteMinimumRTO sets rto_min on the host's route to its network (ip-route(8)).
 func (h *Host) RouteMinimumRTO(minimum time.Duration) {
-	GinkgoHelper()
 	if h.scene.sabotaged("rto-min-up") {
 		return
 	}
@@ -140,7 +126,6 @@ func (h *Host) RouteMinimumRTO(minimum time.Duration) {
 
 // Timeouts are the settings that the host's kernel has at this moment.
 func (h *Host) Timeouts() kernel.Timeouts {
-	GinkgoHelper()
 	timeouts, err := h.lab.Timeouts()
 	mustStage(err)
 	return timeouts
@@ -148,7 +133,6 @@ func (h *Host) Timeouts() kernel.Timeouts {
 
 // Firewall makes the host drop every TCP segment it gets, until the filter is removed.
 func (h *Host) Firewall() *Filter {
-	GinkgoHelper()
 	if h.scene.sabotaged("firewall-off") {
 		return &Filter{}
 	}
@@ -160,7 +144,6 @@ func (h *Host) Firewall() *Filter {
 
 // FirewallRejecting makes the host refuse every TCP segment it gets with an answer.
 func (h *Host) FirewallRejecting(answer lab.Answer) *Filter {
-	GinkgoHelper()
 	if h.scene.sabotaged("firewall-off") {
 		return &Filter{}
 	}
@@ -172,7 +155,6 @@ func (h *Host) FirewallRejecting(answer lab.Answer) *Filter {
 // Blackhole makes the path from this host to the other swallow part of the TCP segments without a
 // word, until the filter is removed.
 func (h *Host) Blackhole(to *Host, traffic lab.Traffic) *Filter {
-	GinkgoHelper()
 	filter := h.scene.filter(h.scene.lab.Blackhole(h.lab, to.lab, traffic))
 	h.scene.sabotageFault(func(*End) bool { return false })
 	h.scene.tooEarly("replug-early", filter.lab.Remove)
@@ -180,7 +162,6 @@ func (h *Host) Blackhole(to *Host, traffic lab.Traffic) *Filter {
 }
 
 func (s *scene) filter(filter *lab.Filter, err error) *Filter {
-	GinkgoHelper()
 	s.mustStageWith(err, "nf_tables-bridge", "nf_tables-inet", "nf_tables-reject")
 	return &Filter{lab: filter}
 }
@@ -193,7 +174,6 @@ type Filter struct {
 
 // Remove takes it away.
 func (f *Filter) Remove() {
-	GinkgoHelper()
 	if f.lab != nil && !f.removed {
 		f.removed = true
 		mustStage(f.lab.Remove())
@@ -202,7 +182,6 @@ func (f *Filter) Remove() {
 
 // StartProcess starts a further process on the host.
 func (h *Host) StartProcess() *Process {
-	GinkgoHelper()
 	started, err := h.lab.StartProcess()
 	mustStage(err)
 	return &Process{host: h, process: started}
@@ -210,7 +189,6 @@ func (h *Host) StartProcess() *Process {
 
 // fault sets a fault and notes what it changed. The moment returned is just before it was set.
 func (h *Host) fault(set func() error) time.Duration {
-	GinkgoHelper()
 	at := mono.Now()
 	mustStage(set())
 	h.scene.look()
@@ -219,7 +197,6 @@ func (h *Host) fault(set func() error) time.Duration {
 }
 
 func (h *Host) killEverything() {
-	GinkgoHelper()
 	for _, end := range h.scene.ends {
 		if end.Host == h {
 			end.Kill()
@@ -231,7 +208,6 @@ func (h *Host) killEverything() {
 // the host before a process listens on the lab's server port. The moment returned is when the
 // network is there.
 func (h *Host) RebootListening(ctx context.Context) time.Duration {
-	GinkgoHelper()
 	if h.scene.sabotaged("no-reboot") {
 		return mono.Now()
 	}
@@ -253,7 +229,6 @@ func (h *Host) RebootListening(ctx context.Context) time.Duration {
 // Has tells whether the host's kernel has a feature (kernel.Features), where a claim holds without
 // it and there is more to show with it.
 func (h *Host) Has(feature string) bool {
-	GinkgoHelper()
 	err := h.lab.Check(feature)
 	if errors.Is(err, kernel.ErrNotSupported) {
 		return false

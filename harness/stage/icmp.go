@@ -18,14 +18,12 @@ import (
 
 // Family is the IP version that the spec runs over, 4 or 6.
 func Family() int {
-	GinkgoHelper()
 	return Identify(CurrentSpecReport()).Family
 }
 
 // OverIPv4Alone ends a spec over IPv6 as unsupported, for the reason it gives: where the protocol has
 // no such thing, there is nothing to stage.
 func OverIPv4Alone(reason string) {
-	GinkgoHelper()
 	if Family() == 6 {
 		unsupported(reason)
 	}
@@ -34,7 +32,6 @@ func OverIPv4Alone(reason string) {
 // IsTold lets a router on the path report an ICMP error to the host about a segment that left it. It
 // returns when the report left the switch; the host's kernel has received it then.
 func (h *Host) IsTold(ctx context.Context, report lab.ICMPError, segment wire.Segment) (at time.Duration) {
-	GinkgoHelper()
 	if h.scene.sabotaged("no-icmp") {
 		return mono.Now()
 	}
@@ -54,14 +51,12 @@ func (h *Host) IsTold(ctx context.Context, report lab.ICMPError, segment wire.Se
 
 // IsTold is Host.IsTold about a segment of the end's connection.
 func (e *End) IsTold(ctx context.Context, report lab.ICMPError, segment wire.Segment) (at time.Duration) {
-	GinkgoHelper()
 	return e.Host.IsTold(ctx, report, segment)
 }
 
 // IsMisled is IsTold of something that no connection must heed: an error without a meaning, or one about a
 // segment that was altered so that it is none of the end's in flight.
 func (e *End) IsMisled(ctx context.Context, report lab.ICMPError, segment wire.Segment, alter ...func(*wire.Segment)) {
-	GinkgoHelper()
 	if e.Host.scene.sabotaged("real-icmp") {
 		e.IsTold(ctx, lab.HostUnreachable, segment)
 		return
@@ -74,7 +69,6 @@ func (e *End) IsMisled(ctx context.Context, report lab.ICMPError, segment wire.S
 
 // receivedICMP is how many ICMP messages the host has received in the spec's family.
 func (h *Host) receivedICMP() uint64 {
-	GinkgoHelper()
 	counters, err := h.lab.Counters()
 	mustStage(err)
 	name := "IcmpInMsgs"
@@ -88,7 +82,6 @@ func (h *Host) receivedICMP() uint64 {
 // awaitICMP waits until the host has received an ICMP message more. Most often it has when the switch has
 // sent it, which runs the receiving too; a processor that is behind with its packets takes longer.
 func (h *Host) awaitICMP(ctx context.Context, before uint64) {
-	GinkgoHelper()
 	deadline, period := mono.Now()+Soon, time.Millisecond
 	for h.receivedICMP() == before {
 		if mono.Now() > deadline {
@@ -108,7 +101,6 @@ func (h *Host) ICMPErrors() process.Option {
 
 // HearOfErrors sets that option, or clears it, on the end's socket.
 func (e *End) HearOfErrors(ctx context.Context, on bool) {
-	GinkgoHelper()
 	level, name := recvErr(e.Host.scene.identity.Family)
 	value := 0
 	if on {
@@ -126,7 +118,6 @@ func recvErr(family int) (level, name int) {
 
 // Queued takes the first message off the socket's error queue; the zero value if it is empty.
 func (e *End) Queued(ctx context.Context) process.Queued {
-	GinkgoHelper()
 	queued, err := e.socket.Queued(ctx)
 	mustStage(err)
 	return queued
@@ -134,7 +125,6 @@ func (e *End) Queued(ctx context.Context) process.Queued {
 
 // SYN is the first SYN of a connection that is being opened, once it has crossed.
 func (d *Dialing) SYN(ctx context.Context) wire.Segment {
-	GinkgoHelper()
 	ctx, cancel := context.WithTimeout(ctx, Soon)
 	defer cancel()
 	syn, err := d.process.host.scene.lab.Wire().Await(ctx, match.SYN().From(d.process.host).Matches)

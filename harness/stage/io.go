@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"time"
 
-	. "github.com/onsi/ginkgo/v2"
 	"golang.org/x/sys/unix"
 
 	"github.com/halfopen/halfopen/harness/mono"
 	"github.com/halfopen/halfopen/harness/process"
+	"github.com/halfopen/halfopen/harness/spec"
 )
 
 // Soon is how long an event that follows at once may take before its absence is a failure. It is
@@ -51,20 +51,18 @@ func (s *scene) noteOutcome(host *Host, outcome Outcome) {
 
 // Write writes and expects write(2) to take every byte. It returns the moment just before.
 func (e *End) Write(ctx context.Context, text string) (at time.Duration) {
-	GinkgoHelper()
 	at = mono.Now()
 	if e.Host.scene.sabotaged("no-write") {
 		return at
 	}
 	if outcome := e.TryWrite(ctx, text); outcome.N != len(text) {
-		Fail(fmt.Sprintf("the %s's %s instead of %d", e, outcome, len(text)))
+		spec.Fail(fmt.Sprintf("the %s's %s instead of %d", e, outcome, len(text)))
 	}
 	return at
 }
 
 // TryWrite writes and returns what write(2) said.
 func (e *End) TryWrite(ctx context.Context, text string) Outcome {
-	GinkgoHelper()
 	ctx, cancel := context.WithTimeout(ctx, Soon)
 	defer cancel()
 	result, err := e.socket.Write(ctx, []byte(text))
@@ -74,7 +72,6 @@ func (e *End) TryWrite(ctx context.Context, text string) Outcome {
 
 // Fill writes until the kernel takes no more, and returns how many bytes it took.
 func (e *End) Fill(ctx context.Context) int {
-	GinkgoHelper()
 	ctx, cancel := context.WithTimeout(ctx, Soon)
 	defer cancel()
 	result, err := e.socket.WriteUntilBlocked(ctx)
@@ -91,13 +88,11 @@ func (e *End) outcome(call string, r process.Result) Outcome {
 
 // Read reads what is there or comes soon.
 func (e *End) Read(ctx context.Context) Outcome {
-	GinkgoHelper()
 	return e.StartRead().Within(ctx, Soon)
 }
 
 // ReadAll reads until it has n bytes, the end of file or an errno; Data holds all that came.
 func (e *End) ReadAll(ctx context.Context, n int) Outcome {
-	GinkgoHelper()
 	var all Outcome
 	for all.N < n {
 		outcome := e.Read(ctx)
@@ -128,17 +123,15 @@ const maxRead = 64 << 10
 
 // Within waits for what read(2) returns, for so long at the most.
 func (r *Reading) Within(ctx context.Context, patience time.Duration) Outcome {
-	GinkgoHelper()
 	outcome, returned := r.wait(ctx, patience)
 	if !returned {
-		Fail(fmt.Sprintf("the %s's %s has not returned within %s; its socket is %s", r.end, r.call, patience.Round(time.Millisecond), r.end.State()))
+		spec.Fail(fmt.Sprintf("the %s's %s has not returned within %s; its socket is %s", r.end, r.call, patience.Round(time.Millisecond), r.end.State()))
 	}
 	return outcome
 }
 
 // Blocked tells whether the call still has not returned.
 func (r *Reading) Blocked(ctx context.Context) bool {
-	GinkgoHelper()
 	// The process answers in the order in which its calls return, so what has returned before
 	// this has been told.
 	r.end.Option(ctx, unix.SOL_SOCKET, unix.SO_TYPE)
@@ -151,7 +144,6 @@ func (r *Reading) Blocked(ctx context.Context) bool {
 }
 
 func (r *Reading) wait(ctx context.Context, patience time.Duration) (outcome Outcome, returned bool) {
-	GinkgoHelper()
 	if r.done != nil {
 		return *r.done, true
 	}

@@ -6,8 +6,6 @@ import (
 	"os"
 	"sync"
 
-	. "github.com/onsi/ginkgo/v2"
-
 	"github.com/halfopen/halfopen/harness/lab"
 	"github.com/halfopen/halfopen/harness/machine"
 	"github.com/halfopen/halfopen/harness/vm"
@@ -63,7 +61,6 @@ func (s *scene) plug(name string) (*lab.Host, error) {
 // outlastBoot makes the hosts of a lab with machines wait for a crashed one for as long as a kernel takes to
 // boot, which is 4 s on an idle processor and 10 on a busy one; the scaled profile would give up before.
 func outlastBoot(hosts ...*Host) {
-	GinkgoHelper()
 	machines, err := theMachines()
 	mustStage(err)
 	if machines == nil {
@@ -77,7 +74,6 @@ func outlastBoot(hosts ...*Host) {
 
 // powerOn starts the machines that will be the lab's hosts, so that their kernels boot side by side.
 func powerOn(names ...string) {
-	GinkgoHelper()
 	machines, err := theMachines()
 	mustStage(err)
 	for i, name := range names {

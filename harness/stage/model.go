@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	. "github.com/onsi/ginkgo/v2"
-
 	"github.com/halfopen/halfopen/harness/kernel"
+	"github.com/halfopen/halfopen/harness/spec"
 	"github.com/halfopen/halfopen/harness/timing"
 	"github.com/halfopen/halfopen/harness/wire/match"
 )
@@ -15,10 +14,9 @@ import (
 // Retransmission is the model of what this end does with a write that nobody acknowledges: its
 // host's settings, and its RTO as measured so far.
 func (e *End) Retransmission() timing.Retransmission {
-	GinkgoHelper()
 	snapshot := e.Snapshot()
 	if snapshot.Info == nil {
-		Fail(fmt.Sprintf("the %s's socket is %s, and was to be there", e, snapshot.State))
+		spec.Fail(fmt.Sprintf("the %s's socket is %s, and was to be there", e, snapshot.State))
 	}
 	return timing.Retransmission{
 		RTO:           snapshot.Info.RTO,
@@ -58,7 +56,6 @@ func (e *End) Keepalive() timing.Keepalive {
 // WaitOutKeepalive lets half as much time again go by as keepalive would need to find a dead peer
 // by the settings of the end's host, and returns how long that was.
 func (e *End) WaitOutKeepalive(ctx context.Context) time.Duration {
-	GinkgoHelper()
 	silence := e.Keepalive().Detection().Ceiling * 3 / 2
 	Elapse(ctx, silence)
 	return silence
@@ -67,14 +64,12 @@ func (e *End) WaitOutKeepalive(ctx context.Context) time.Duration {
 // FinWait2 is the model of how long this end stays in FIN_WAIT2 once its process is gone: its host's
 // settings, and its RTO as measured so far, so ask before the death.
 func (e *End) FinWait2() timing.FinWait2 {
-	GinkgoHelper()
 	return timing.FinWait2{Timeout: e.timeouts.FinTimeout, RTO: e.Snapshot().Info.RTO, Wheel: e.Host.wheel()}
 }
 
 // Orphan is the model of how long this end's connection outlives its process when nothing that it sends
 // is acknowledged, by what has been measured so far: ask before the death.
 func (e *End) Orphan() timing.Orphan {
-	GinkgoHelper()
 	r := e.Retransmission()
 	return timing.Orphan{Retries: e.timeouts.OrphanRetries, RTO: r.RTO, RTOMax: r.RTOMax, UserTimeout: e.userTimeout,
 		TailLossProbe: r.TailLossProbe, SRTT: r.SRTT, RTOMin: r.RTOMin, Wheel: r.Wheel}
@@ -85,7 +80,6 @@ func (e *End) TimeWait() timing.TimeWait { return timing.TimeWait{Wheel: e.Host.
 
 // Handshake is the model of how a connect(2) on this host ends that nobody answers.
 func (h *Host) Handshake() timing.SYN {
-	GinkgoHelper()
 	timeouts := h.Timeouts()
 	return timing.SYN{
 		Retries: timeouts.SynRetries,
@@ -97,13 +91,11 @@ func (h *Host) Handshake() timing.SYN {
 
 // HandshakeReply is the model of how long this host repeats a SYN-ACK that nobody acknowledges.
 func (h *Host) HandshakeReply() timing.SYNACK {
-	GinkgoHelper()
 	return timing.SYNACK{Retries: h.Timeouts().SynackRetries, Wheel: h.wheel()}
 }
 
 // Resolution is the model of how the host resolves its neighbours' addresses.
 func (h *Host) Resolution() timing.Resolution {
-	GinkgoHelper()
 	var solicited, asked, interval int
 	for name, value := range map[string]*int{"mcast_solicit": &solicited, "app_solicit": &asked, "retrans_time_ms": &interval} {
 		*value = h.Sysctl(h.neighbourSetting(name))

@@ -5,13 +5,10 @@ import (
 	"fmt"
 	"os"
 	"time"
-
-	. "github.com/onsi/ginkgo/v2"
 )
 
 // ForgetNeighbours empties the host's address resolution tables.
 func (h *Host) ForgetNeighbours() time.Duration {
-	GinkgoHelper()
 	return h.fault(h.lab.ForgetNeighbours)
 }
 
@@ -20,7 +17,6 @@ func (h *Host) ForgetNeighbours() time.Duration {
 // on one network address resolution fails too, within the time of the kernel's defaults, and puts
 // its EHOSTUNREACH in the place of ETIMEDOUT and its silence in the place of the segments.
 func (h *Host) PinNeighbour(other *Host) {
-	GinkgoHelper()
 	mustStage(h.lab.PinNeighbour(other.lab))
 }
 
@@ -28,13 +24,11 @@ func (h *Host) PinNeighbour(other *Host) {
 // where they were, so that address resolution does not fail before. The kernel draws the time anew
 // for each table, between half and one and a half of what is set (neigh_rand_reach_time).
 func (h *Host) TrustNeighbours(least time.Duration) {
-	GinkgoHelper()
 	h.SetSysctl(h.neighbourSetting("base_reachable_time_ms"), int((2 * least).Milliseconds()))
 }
 
 // ResolveWithin makes address resolution fail after so long, unless it would sooner.
 func (h *Host) ResolveWithin(most time.Duration) {
-	GinkgoHelper()
 	resolution := h.Resolution()
 	interval := min(resolution.Interval, most/time.Duration(resolution.Solicitations))
 	h.SetSysctl(h.neighbourSetting("retrans_time_ms"), int(interval.Milliseconds()))
@@ -43,7 +37,6 @@ func (h *Host) ResolveWithin(most time.Duration) {
 // neighbourSetting is the name of a sysctl of the host's neighbour table. 5.10 keeps them all from the namespaces
 // of an ordinary user (neigh_sysctl_register): the spec is unsupported there.
 func (h *Host) neighbourSetting(name string) string {
-	GinkgoHelper()
 	setting := fmt.Sprintf("net.ipv%d.neigh.eth0.%s", h.scene.identity.Family, name)
 	if _, err := h.lab.SysctlInt(setting); errors.Is(err, os.ErrNotExist) {
 		unsupported(fmt.Sprintf("kernel %s keeps the settings of neighbours from the namespaces of an ordinary user: root can prove this", h.kernel.Release))
@@ -54,7 +47,6 @@ func (h *Host) neighbourSetting(name string) string {
 // ForgetNeighbours empties the router's address resolution tables in the client's network, where asking then
 // fails after so long, unless it would sooner: three times, a second apart, by default.
 func (r *Router) ForgetNeighbours(most time.Duration) {
-	GinkgoHelper()
 	const solicitations = 3 // mcast_solicit
 	interval := min(time.Second, most/solicitations)
 	r.SetSysctl(fmt.Sprintf("net.ipv%d.neigh.near.retrans_time_ms", r.scene.identity.Family), int(interval.Milliseconds()))

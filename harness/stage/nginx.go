@@ -31,7 +31,6 @@ const (
 // Nginx starts the machine's own nginx on the host, with the configuration in fixtures/nginx and a
 // prefix of its own. The spec is unsupported where none is installed.
 func (h *Host) Nginx(ctx context.Context, timeouts Nginx) *Program {
-	GinkgoHelper()
 	path, err := process.FindProgram("nginx")
 	if errors.Is(err, process.ErrNotInstalled) {
 		unsupported("nginx is not installed on this machine: `apt-get install nginx-light`")

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	. "github.com/onsi/ginkgo/v2"
 	"golang.org/x/sys/unix"
 
 	"github.com/halfopen/halfopen/harness/mono"
@@ -14,7 +13,6 @@ import (
 
 // Set sets a socket option.
 func (e *End) Set(ctx context.Context, level, name, value int) {
-	GinkgoHelper()
 	if e.Host.scene.withheld(level, name) {
 		return
 	}
@@ -23,7 +21,6 @@ func (e *End) Set(ctx context.Context, level, name, value int) {
 
 // TrySet sets a socket option and returns the errno, 0 when it was taken.
 func (e *End) TrySet(ctx context.Context, level, name, value int) unix.Errno {
-	GinkgoHelper()
 	if e.Host.scene.sabotaged("option-clamped") {
 		value = min(max(value, 1), 127)
 	}
@@ -38,7 +35,6 @@ func (e *End) TrySet(ctx context.Context, level, name, value int) unix.Errno {
 
 // Option is the value of a socket option.
 func (e *End) Option(ctx context.Context, level, name int) int {
-	GinkgoHelper()
 	value, err := e.socket.Int(ctx, level, name)
 	mustStage(err)
 	return value
@@ -47,13 +43,11 @@ func (e *End) Option(ctx context.Context, level, name int) int {
 // PendingError is the error that the next call on the socket would give (SO_ERROR), 0 if there is
 // none. Reading it clears it.
 func (e *End) PendingError(ctx context.Context) unix.Errno {
-	GinkgoHelper()
 	return unix.Errno(e.Option(ctx, unix.SOL_SOCKET, unix.SO_ERROR))
 }
 
 // SetLinger sets SO_LINGER {on, seconds}.
 func (e *End) SetLinger(ctx context.Context, seconds int) {
-	GinkgoHelper()
 	if e.Host.scene.sabotaged("linger-off") {
 		return
 	}
@@ -62,21 +56,18 @@ func (e *End) SetLinger(ctx context.Context, seconds int) {
 
 // UserTimeout sets TCP_USER_TIMEOUT.
 func (e *End) UserTimeout(ctx context.Context, timeout time.Duration) {
-	GinkgoHelper()
 	e.userTimeout = timeout
 	e.Set(ctx, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(timeout.Milliseconds()))
 }
 
 // MaximumRTO sets TCP_RTO_MAX_MS, the ceiling of the end's retransmission timeout.
 func (e *End) MaximumRTO(ctx context.Context, maximum time.Duration) {
-	GinkgoHelper()
 	e.Set(ctx, unix.IPPROTO_TCP, unix.TCP_RTO_MAX_MS, int(maximum.Milliseconds()))
 }
 
 // KeepAlive switches SO_KEEPALIVE on. It returns the moment just before, from which an idle
 // socket counts.
 func (e *End) KeepAlive(ctx context.Context) (at time.Duration) {
-	GinkgoHelper()
 	at = mono.Now()
 	e.Set(ctx, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
 	e.Host.scene.lab.Wire().Note(at, e.String()+": SO_KEEPALIVE set")
@@ -91,7 +82,6 @@ type KeepaliveOptions struct {
 
 // KeepaliveOptions are the values in force for the end's socket: its own, or else its host's.
 func (e *End) KeepaliveOptions(ctx context.Context) KeepaliveOptions {
-	GinkgoHelper()
 	return KeepaliveOptions{
 		Idle:     time.Duration(e.Option(ctx, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE)) * time.Second,
 		Interval: time.Duration(e.Option(ctx, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL)) * time.Second,
@@ -102,7 +92,6 @@ func (e *End) KeepaliveOptions(ctx context.Context) KeepaliveOptions {
 // SetKeepaliveOptions gives the socket values of its own. A spec that counts from the moment that
 // KeepAlive returns sets them before.
 func (e *End) SetKeepaliveOptions(ctx context.Context, options KeepaliveOptions) {
-	GinkgoHelper()
 	e.keepalive = &options
 	if e.Host.scene.sabotaged("keepalive-options-off") {
 		return

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	. "github.com/onsi/ginkgo/v2"
-
 	"github.com/halfopen/halfopen/harness/mono"
 	"github.com/halfopen/halfopen/harness/process"
 	"github.com/halfopen/halfopen/harness/wire/match"
@@ -28,13 +26,11 @@ type Listener struct {
 
 // Listen makes the process listen on the lab's server port.
 func (p *Process) Listen(ctx context.Context, options ...process.Option) *Listener {
-	GinkgoHelper()
 	return p.ListenWithBacklog(ctx, process.Backlog, options...)
 }
 
 // ListenWithBacklog is Listen with room for one connection more than the backlog to be accepted.
 func (p *Process) ListenWithBacklog(ctx context.Context, backlog int, options ...process.Option) *Listener {
-	GinkgoHelper()
 	if p.host.scene.sabotaged("backlog-up") {
 		backlog = process.Backlog
 	}
@@ -45,7 +41,6 @@ func (p *Process) ListenWithBacklog(ctx context.Context, backlog int, options ..
 
 // Accept accepts a connection that is there or comes soon.
 func (l *Listener) Accept(ctx context.Context) *End {
-	GinkgoHelper()
 	ctx, cancel := context.WithTimeout(ctx, Soon)
 	defer cancel()
 	accepted, err := l.socket.Accept(ctx)
@@ -55,7 +50,6 @@ func (l *Listener) Accept(ctx context.Context) *End {
 
 // Unaccepted is how many established connections wait for the listener to accept them.
 func (l *Listener) Unaccepted() int {
-	GinkgoHelper()
 	snapshot, err := l.process.host.lab.Socket(l.socket.Local(), netip.AddrPort{})
 	mustStage(err)
 	return int(snapshot.ReceiveQueue)
@@ -63,7 +57,6 @@ func (l *Listener) Unaccepted() int {
 
 // Dial connects the process to a listener, which need not accept.
 func (p *Process) Dial(ctx context.Context, listener *Listener, options ...process.Option) *End {
-	GinkgoHelper()
 	ctx, cancel := context.WithTimeout(ctx, Soon)
 	defer cancel()
 	connected, err := p.dial(ctx, listener, options...)
@@ -74,7 +67,6 @@ func (p *Process) Dial(ctx context.Context, listener *Listener, options ...proce
 // TryDial is Dial where the errno of connect(2) is of interest; end is nil when it failed. It
 // waits for connect(2) as long as patience says.
 func (p *Process) TryDial(ctx context.Context, listener *Listener, patience time.Duration, options ...process.Option) (end *End, outcome Outcome) {
-	GinkgoHelper()
 	return p.StartDial(ctx, listener, options...).Within(ctx, patience)
 }
 
@@ -107,7 +99,6 @@ func (p *Process) startDialFrom(ctx context.Context, local netip.AddrPort, liste
 // DialUnaccepted connects the process to a listener that does not accept: the connection waits in
 // the listener's queue.
 func (p *Process) DialUnaccepted(ctx context.Context, listener *Listener, options ...process.Option) *End {
-	GinkgoHelper()
 	end := p.Dial(ctx, listener, options...)
 	// The handshake's last segment has reached the listener before anything is broken.
 	end.Sees(ctx, match.HandshakeACK().From(end).Delivered())
@@ -120,18 +111,15 @@ type Death = process.Death
 
 // Kill sends SIGKILL and waits until the process is gone.
 func (p *Process) Kill() Death {
-	GinkgoHelper()
 	return p.die(p.process.Kill)
 }
 
 // DieBy lets the process die in the given manner and waits until it is gone.
 func (p *Process) DieBy(ctx context.Context, manner process.Manner) Death {
-	GinkgoHelper()
 	return p.die(func() (Death, error) { return p.process.Die(ctx, manner) })
 }
 
 func (p *Process) die(kill func() (Death, error)) Death {
-	GinkgoHelper()
 	if p.host.scene.sabotaged("no-kill") {
 		at := mono.Now()
 		p.Freeze()
@@ -149,7 +137,6 @@ func (p *Process) die(kill func() (Death, error)) Death {
 // Freeze stops the process, as SIGSTOP does, a debugger, or a container that is paused. It returns
 // the moment just before.
 func (p *Process) Freeze() (at time.Duration) {
-	GinkgoHelper()
 	at = mono.Now()
 	if p.host.scene.sabotaged("kill-instead-of-freeze") {
 		_, err := p.process.Kill()
@@ -164,7 +151,6 @@ func (p *Process) Freeze() (at time.Duration) {
 
 // Thaw lets it go on.
 func (p *Process) Thaw() {
-	GinkgoHelper()
 	mustStage(p.process.Thaw())
 	p.host.scene.lab.Note("%s: process thawed", p.host)
 }
@@ -177,7 +163,6 @@ type Holder struct {
 
 // Fork lets the process fork a child that keeps the descriptor and does nothing else.
 func (e *End) Fork(ctx context.Context) *Holder {
-	GinkgoHelper()
 	holder, err := e.socket.Share(ctx)
 	mustStage(err)
 	e.Host.scene.lab.Note("%s: forked a child that holds the descriptor", e)
@@ -190,7 +175,6 @@ func (e *End) Fork(ctx context.Context) *Holder {
 
 // Exit lets the child exit and waits until it is gone.
 func (h *Holder) Exit(ctx context.Context) (at time.Duration) {
-	GinkgoHelper()
 	at = mono.Now()
 	mustStage(h.holder.Exit(ctx))
 	h.end.Host.scene.lab.Wire().Note(at, h.end.String()+": the child exits")

@@ -9,10 +9,9 @@ import (
 	"strings"
 	"time"
 
-	. "github.com/onsi/ginkgo/v2"
-
 	"github.com/halfopen/halfopen/harness/mono"
 	"github.com/halfopen/halfopen/harness/process"
+	"github.com/halfopen/halfopen/harness/spec"
 )
 
 // Program is a program on a host that holds sockets of its own: a web server or client.
@@ -24,7 +23,6 @@ type Program struct {
 }
 
 func (h *Host) startProgram(name string, port uint16, start func() (*process.Program, error)) *Program {
-	GinkgoHelper()
 	started, err := h.lab.StartProgram(start)
 	mustStage(err)
 	return &Program{name: name, host: h, program: started, address: netip.AddrPortFrom(h.Address(), port)}
@@ -32,12 +30,11 @@ func (h *Host) startProgram(name string, port uint16, start func() (*process.Pro
 
 // awaits waits for a line of the program's, at most so long.
 func (p *Program) awaits(ctx context.Context, patience time.Duration, what string, fits func(process.Line) bool) process.Line {
-	GinkgoHelper()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	line, err := p.program.Await(ctx, fits)
 	if errors.Is(err, context.DeadlineExceeded) {
-		Fail(fmt.Sprintf("the %s's %s has not said %s within %s", p.host, p.name, what, patience))
+		spec.Fail(fmt.Sprintf("the %s's %s has not said %s within %s", p.host, p.name, what, patience))
 	}
 	mustStage(err)
 	p.host.scene.lab.Wire().Note(line.At, fmt.Sprintf("%s: %s said: %s", p.host, p.name, line))
@@ -47,7 +44,6 @@ func (p *Program) awaits(ctx context.Context, patience time.Duration, what strin
 // SaysWithin waits, at most so long, until the program has said a line that contains the text, and
 // returns when it was read.
 func (p *Program) SaysWithin(ctx context.Context, patience time.Duration, text string) (at time.Duration) {
-	GinkgoHelper()
 	return p.awaits(ctx, patience, fmt.Sprintf("%q", text), saidText(text)).At
 }
 
@@ -63,7 +59,6 @@ func (p *Program) Said(text string) bool {
 
 // Kill sends SIGKILL and waits until the program is gone.
 func (p *Program) Kill() Death {
-	GinkgoHelper()
 	if p.host.scene.sabotaged("no-kill") {
 		at := p.Freeze()
 		return Death{At: at, Gone: mono.Now()}
@@ -78,7 +73,6 @@ func (p *Program) Kill() Death {
 
 // Freeze stops the program, as Process.Freeze does, and returns the moment just before.
 func (p *Program) Freeze() (at time.Duration) {
-	GinkgoHelper()
 	at = mono.Now()
 	if p.host.scene.sabotaged("kill-instead-of-freeze") {
 		_, err := p.program.Kill()
@@ -93,7 +87,6 @@ func (p *Program) Freeze() (at time.Duration) {
 
 // Kill kills whatever holds the end's socket.
 func (e *End) Kill() Death {
-	GinkgoHelper()
 	if e.Program != nil {
 		return e.Program.Kill()
 	}
@@ -102,7 +95,6 @@ func (e *End) Kill() Death {
 
 // Freeze stops whatever holds the end's socket.
 func (e *End) Freeze() time.Duration {
-	GinkgoHelper()
 	if e.Program != nil {
 		return e.Program.Freeze()
 	}
@@ -111,7 +103,6 @@ func (e *End) Freeze() time.Duration {
 
 // ConnectTo connects the process to a server that is a program.
 func (p *Process) ConnectTo(ctx context.Context, server *Program) *Connection {
-	GinkgoHelper()
 	ctx, cancel := context.WithTimeout(ctx, Soon)
 	defer cancel()
 	connected, err := p.process.Dial(ctx, netip.AddrPortFrom(p.host.Address(), clientPort), server.address)
@@ -123,7 +114,6 @@ func (p *Process) ConnectTo(ctx context.Context, server *Program) *Connection {
 
 // newEnd makes an end of a program's established socket.
 func (p *Program) newEnd(remote netip.AddrPort) *End {
-	GinkgoHelper()
 	end := &End{Host: p.host, Program: p, local: p.address, remote: remote}
 	end.join()
 	return end
@@ -131,7 +121,6 @@ func (p *Program) newEnd(remote netip.AddrPort) *End {
 
 // between makes a connection of two ends.
 func (s *scene) between(ctx context.Context, client, server *End) *Connection {
-	GinkgoHelper()
 	conn := &Connection{Client: client, Server: server}
 	s.sabotageEstablished(ctx, conn)
 	return conn

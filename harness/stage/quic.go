@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	. "github.com/onsi/ginkgo/v2"
-
 	"github.com/halfopen/halfopen/harness/process"
 	"github.com/halfopen/halfopen/harness/quic"
 	"github.com/halfopen/halfopen/harness/wire"
@@ -27,7 +25,6 @@ const (
 // ConnectQUIC establishes a QUIC connection from one host to another, over which a line and its echo have
 // gone, on ports as TCP's.
 func ConnectQUIC(ctx context.Context, client, server *Host, migrates bool) *QUIC {
-	GinkgoHelper()
 	listening := server.startProgram("QUIC server", serverPort, quic.Server{Address: netip.AddrPortFrom(server.Address(), serverPort)}.Start)
 	listening.awaits(ctx, Soon, "that it listens", process.Tells(quic.Listening, ""))
 	caller := quic.Client{
@@ -51,7 +48,6 @@ func ConnectQUIC(ctx context.Context, client, server *Host, migrates bool) *QUIC
 // AnswersAgain waits, within Soon, until the client has an answer to what it said when it knew of its host's
 // other address, and returns when that was.
 func (q *QUIC) AnswersAgain(ctx context.Context) (at time.Duration) {
-	GinkgoHelper()
 	answer, _ := q.Client.awaits(ctx, Soon, "that it has an answer", process.Tells(quic.Answered, quic.Again)).Event()
 	return answer.At
 }
@@ -74,7 +70,6 @@ func (q *QUIC) Ended() bool {
 
 // Datagrams is what a host has sent by UDP since a moment.
 func (h *Host) Datagrams(ctx context.Context, since time.Duration) (sent []wire.Datagram) {
-	GinkgoHelper()
 	h.scene.settle(ctx)
 	for _, frame := range h.scene.lab.Wire().Frames() {
 		if datagram, ok := frame.Datagram(); ok && datagram.From == h.Name() && datagram.At >= since {

@@ -6,12 +6,12 @@ import (
 	"strconv"
 	"time"
 
-	. "github.com/onsi/ginkgo/v2"
 	gomega "github.com/onsi/gomega/types"
 
 	"github.com/halfopen/halfopen/harness/kernel"
 	"github.com/halfopen/halfopen/harness/lab"
 	"github.com/halfopen/halfopen/harness/mono"
+	"github.com/halfopen/halfopen/harness/spec"
 	"github.com/halfopen/halfopen/harness/timing"
 )
 
@@ -24,18 +24,15 @@ type Router struct {
 // RoutedPair is Pair with a router between the two hosts, each of them on a network of its own. What the
 // router drops is not delivered, and the record says that it has reached the router.
 func RoutedPair(ctx context.Context) (client *Host, router *Router, server *Host) {
-	GinkgoHelper()
 	return routedPair(environment().profile)
 }
 
 // RoutedPairAsShipped is RoutedPair with the kernel's own timeouts on every host, whatever the profile.
 func RoutedPairAsShipped(ctx context.Context) (client *Host, router *Router, server *Host) {
-	GinkgoHelper()
 	return routedPair(kernel.Defaults)
 }
 
 func routedPair(hosts kernel.Profile) (client *Host, router *Router, server *Host) {
-	GinkgoHelper()
 	s := newScene(hosts)
 	added, err := s.lab.AddRouter("router")
 	s.mustStageWith(err, "veth", "bridge")
@@ -54,7 +51,6 @@ func (r *Router) String() string { return r.lab.Name() }
 // Firewall makes the router drop every TCP segment that belongs to no connection it tracks and does not
 // begin one from the client's network.
 func (r *Router) Firewall() {
-	GinkgoHelper()
 	if r.scene.sabotaged("router-rejects") {
 		r.firewall(&lab.WithReset)
 		return
@@ -64,7 +60,6 @@ func (r *Router) Firewall() {
 
 // FirewallRejecting makes the router answer those segments instead of dropping them.
 func (r *Router) FirewallRejecting(answer lab.Answer) {
-	GinkgoHelper()
 	if r.scene.sabotaged("router-drops") {
 		r.firewall(nil)
 		return
@@ -73,7 +68,6 @@ func (r *Router) FirewallRejecting(answer lab.Answer) {
 }
 
 func (r *Router) firewall(answer *lab.Answer) {
-	GinkgoHelper()
 	r.scene.mustStageWith(r.lab.Firewall(answer), "nf_tables-inet", "nf_tables-ct", "nf_tables-reject")
 	if r.scene.sabotaged("conntrack-changed") {
 		r.setTimeout("established", time.Hour)
@@ -84,19 +78,16 @@ func (r *Router) firewall(answer *lab.Answer) {
 // Masquerade makes the router a NAT that puts its own address in the place of the client's and keeps
 // the client's port.
 func (r *Router) Masquerade() {
-	GinkgoHelper()
 	r.translate(r.scene.sabotaged("port-drawn"))
 }
 
 // TranslatePorts makes the router a NAT that draws a port for each entry, from a range to which the
 // client's does not belong.
 func (r *Router) TranslatePorts() {
-	GinkgoHelper()
 	r.translate(!r.scene.sabotaged("port-kept"))
 }
 
 func (r *Router) translate(draw bool) {
-	GinkgoHelper()
 	var err error
 	if draw {
 		err = r.lab.TranslatePorts(1024, clientPort-1)
@@ -110,12 +101,10 @@ func (r *Router) translate(draw bool) {
 // KnowsNoPickup makes a segment from the middle of a connection that the router does not know invalid,
 // where it would begin an entry (nf_conntrack_tcp_loose).
 func (r *Router) KnowsNoPickup() {
-	GinkgoHelper()
 	r.setLoose(r.scene.sabotaged("loose-on"))
 }
 
 func (r *Router) setLoose(loose bool) {
-	GinkgoHelper()
 	value := 0
 	if loose {
 		value = 1
@@ -125,13 +114,11 @@ func (r *Router) setLoose(loose bool) {
 
 // SetSysctl changes a sysctl of the router.
 func (r *Router) SetSysctl(name string, value int) {
-	GinkgoHelper()
 	mustStage(r.lab.SetSysctl(name, strconv.Itoa(value)))
 }
 
 // Swallow makes the router drop part of what comes to it from a host, until the filter is removed.
 func (r *Router) Swallow(from *Host, traffic lab.Traffic) *Filter {
-	GinkgoHelper()
 	filter, err := r.lab.Swallow(from.lab, traffic)
 	r.scene.mustStageWith(err, "nf_tables-inet")
 	r.scene.sabotageFault(func(*End) bool { return false })
@@ -141,7 +128,6 @@ func (r *Router) Swallow(from *Host, traffic lab.Traffic) *Filter {
 
 // Conntrack is how the router's connection tracking is set.
 func (r *Router) Conntrack() (settings kernel.Conntrack) {
-	GinkgoHelper()
 	err := r.lab.Do(func() (err error) {
 		settings, err = kernel.ReadConntrack()
 		return err
@@ -154,7 +140,6 @@ func (r *Router) Conntrack() (settings kernel.Conntrack) {
 // or with the kernel's defaults the least that RFC 5382 allows a NAT. The kernel's own of five days
 // costs a guest two minutes of computing.
 func (r *Router) ForgetIdleSoon() time.Duration {
-	GinkgoHelper()
 	if r.scene.profile == kernel.Defaults {
 		r.SetIdleTimeout(LeastNATTimeout)
 	}
@@ -171,7 +156,6 @@ func (r *Router) SetIdleTimeout(timeout time.Duration) { r.setTimeout("establish
 // retransmitted thrice, that a spec can wait for, and returns it: the one given, or with the kernel's
 // defaults its own. An acknowledged connection is kept for an hour.
 func (r *Router) ForgetUnansweredSoon(scaled time.Duration) time.Duration {
-	GinkgoHelper()
 	if r.scene.profile != kernel.Defaults {
 		r.SetIdleTimeout(time.Hour)
 		r.setTimeout("unacknowledged", scaled)
@@ -185,14 +169,12 @@ func (r *Router) ForgetUnansweredSoon(scaled time.Duration) time.Duration {
 }
 
 func (r *Router) setTimeout(name string, timeout time.Duration) {
-	GinkgoHelper()
 	r.SetSysctl("net.netfilter.nf_conntrack_tcp_timeout_"+name, int(timeout.Seconds()))
 }
 
 // ForgeReset lets a RST come to the router that looks as if the client had sent it, with a sequence number
 // that is so many bytes beyond what the server expects next.
 func (r *Router) ForgeReset(conn *Connection, beyond int) (at time.Duration) {
-	GinkgoHelper()
 	if r.scene.sabotaged("exact-rst") {
 		beyond = 0
 	}
@@ -203,7 +185,6 @@ func (r *Router) ForgeReset(conn *Connection, beyond int) (at time.Duration) {
 
 // Entry is what the router knows of the connection.
 func (r *Router) Entry(conn *Connection) lab.Entry {
-	GinkgoHelper()
 	entry, err := r.lab.Entry(conn.Client.local, conn.Client.remote)
 	r.scene.mustStageWith(err, "conntrack-netlink")
 	return entry
@@ -212,7 +193,6 @@ func (r *Router) Entry(conn *Connection) lab.Entry {
 // Forget deletes what the router knows of the connection, as `conntrack -D` does. It returns the moment
 // just before.
 func (r *Router) Forget(conn *Connection) (at time.Duration) {
-	GinkgoHelper()
 	at = mono.Now()
 	if !r.scene.sabotaged("router-remembers") {
 		r.scene.mustStageWith(r.lab.Forget(conn.Client.local, conn.Client.remote), "conntrack-netlink")
@@ -226,7 +206,6 @@ func (r *Router) Forget(conn *Connection) (at time.Duration) {
 // segment the connection was found forgotten. The router may be set to another time by now: the timeout is
 // written into an entry with each segment.
 func (r *Router) Expire(ctx context.Context, conn *Connection, timeout time.Duration) (after time.Duration) {
-	GinkgoHelper()
 	r.sabotageTracked(conn)
 	entered, left := r.lastForwarded(ctx, conn)
 	model := timing.Tracked{Timeout: timeout, Wheel: r.scene.wheel()}.Forgotten()
@@ -238,9 +217,9 @@ func (r *Router) Expire(ctx context.Context, conn *Connection, timeout time.Dura
 		entry := r.Entry(conn)
 		switch {
 		case entry.State == lab.NoEntry && entry.At < earliest:
-			Fail(fmt.Sprintf("the %s has forgotten the connection within %s of its last segment, and was to know it for %s", r, entry.At-left, model))
+			spec.Fail(fmt.Sprintf("the %s has forgotten the connection within %s of its last segment, and was to know it for %s", r, entry.At-left, model))
 		case entry.State != lab.NoEntry && entry.Asked >= latest:
-			Fail(fmt.Sprintf("the %s knows the connection as %s %s after its last segment, and was to forget it after %s", r, entry.State, entry.Asked-entered, model))
+			spec.Fail(fmt.Sprintf("the %s knows the connection as %s %s after its last segment, and was to forget it after %s", r, entry.State, entry.Asked-entered, model))
 		case entry.State == lab.NoEntry && after == 0:
 			after = entry.At - entered
 		}
@@ -263,7 +242,6 @@ func (l Life) String() string {
 
 // Life is what the router's entry of the connection has left to live now.
 func (r *Router) Life(ctx context.Context, conn *Connection) Life {
-	GinkgoHelper()
 	for {
 		entered, left := r.lastForwarded(ctx, conn)
 		entry := r.Entry(conn)
@@ -289,7 +267,6 @@ const lookBeforeExpiry = 20 * time.Millisecond
 // lastForwarded is when the connection's last segment that the router sent on left its host, and when
 // it reached the other: between the two the router had it.
 func (r *Router) lastForwarded(ctx context.Context, conn *Connection) (entered, left time.Duration) {
-	GinkgoHelper()
 	for _, segment := range conn.Wire(ctx).Segments() {
 		if segment.Router == r.Name() && segment.Delivered {
 			entered, left = segment.At, segment.DeliveredAt

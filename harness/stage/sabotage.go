@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	. "github.com/onsi/ginkgo/v2"
 	"golang.org/x/sys/unix"
 
 	"github.com/halfopen/halfopen/harness/lab"
@@ -81,7 +80,6 @@ func (s *scene) withheld(level, name int) bool {
 
 // sabotageEstablished strikes once the connection is there and the spec knows the settings.
 func (s *scene) sabotageEstablished(ctx context.Context, conn *Connection) {
-	GinkgoHelper()
 	s.sabotagePath(conn.Client.Host, conn.Server.Host)
 	for _, end := range []*End{conn.Client, conn.Server} {
 		for name, value := range sysctls[s.sabotage] {
@@ -106,7 +104,6 @@ func (s *scene) sabotageEstablished(ctx context.Context, conn *Connection) {
 
 // sabotageTracked strikes when the spec has begun to watch the router's entry of a connection.
 func (r *Router) sabotageTracked(conn *Connection) {
-	GinkgoHelper()
 	switch r.scene.sabotage {
 	case "router-forgets":
 		r.Forget(conn)
@@ -121,7 +118,6 @@ func (r *Router) sabotageTracked(conn *Connection) {
 
 // sabotageHandshake strikes before a connection that the spec watches being opened.
 func (s *scene) sabotageHandshake(client, server *Host) {
-	GinkgoHelper()
 	s.sabotagePath(client, server)
 	for _, host := range []*Host{client, server} {
 		for name, value := range handshakeSysctls[s.sabotage] {
@@ -134,7 +130,6 @@ func (s *scene) sabotageHandshake(client, server *Host) {
 
 // sabotagePath strikes the path between two hosts, in both directions, once.
 func (s *scene) sabotagePath(a, b *Host) {
-	GinkgoHelper()
 	if s.swallowing {
 		return
 	}
@@ -147,7 +142,6 @@ func (s *scene) sabotagePath(a, b *Host) {
 
 // sabotageKeepalive sets SO_KEEPALIVE with 1 s, 1 s and one probe.
 func (e *End) sabotageKeepalive(ctx context.Context) {
-	GinkgoHelper()
 	mustStage(e.socket.SetInt(ctx, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1))
 	for _, option := range []int{unix.TCP_KEEPIDLE, unix.TCP_KEEPINTVL, unix.TCP_KEEPCNT} {
 		mustStage(e.socket.SetInt(ctx, unix.IPPROTO_TCP, option, 1))
@@ -157,7 +151,6 @@ func (e *End) sabotageKeepalive(ctx context.Context) {
 // sabotageFault strikes when the first fault has been set since there is a connection: at every end but
 // those of the process or host that the fault has hit.
 func (s *scene) sabotageFault(hit func(*End) bool) {
-	GinkgoHelper()
 	if s.struck || len(s.ends) == 0 {
 		return
 	}
@@ -185,7 +178,6 @@ func (s *scene) sabotageFault(hit func(*End) bool) {
 
 // ForgeReset lets a RST reach the end that looks as if its peer had sent it.
 func (e *End) ForgeReset(ctx context.Context) {
-	GinkgoHelper()
 	if e.Host.scene.sabotaged("drop-rst") {
 		return
 	}
@@ -194,13 +186,11 @@ func (e *End) ForgeReset(ctx context.Context) {
 
 // injectReset lets a RST reach the end that looks as if its peer had sent it.
 func (e *End) injectReset() {
-	GinkgoHelper()
 	mustStage(e.Host.scene.lab.InjectReset(e.Host.lab, e.remote, e.local, e.next()))
 }
 
 // next is the end's RCV.NXT, the only sequence number of a RST that RFC 5961 takes.
 func (e *End) next() (next uint32) {
-	GinkgoHelper()
 	s := e.Host.scene
 	mustStage(s.lab.Wire().Sync(context.Background()))
 	for _, segment := range s.lab.Wire().Segments() {
@@ -220,7 +210,6 @@ func (e *End) next() (next uint32) {
 
 // beforeDeath is what a sabotage does to a process that is about to die.
 func (p *Process) beforeDeath() {
-	GinkgoHelper()
 	ctx := context.Background()
 	for _, end := range p.host.scene.ends {
 		switch {

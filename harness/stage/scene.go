@@ -14,6 +14,7 @@ import (
 	"github.com/halfopen/halfopen/harness/claim"
 	"github.com/halfopen/halfopen/harness/kernel"
 	"github.com/halfopen/halfopen/harness/lab"
+	"github.com/halfopen/halfopen/harness/spec"
 	"github.com/halfopen/halfopen/harness/wire"
 )
 
@@ -40,18 +41,15 @@ type scene struct {
 // A kernel without the feature that the claim names makes the spec unsupported; one that should
 // have it and has not fails it.
 func Pair(ctx context.Context) (client, server *Host) {
-	GinkgoHelper()
 	return pair(environment().profile)
 }
 
 // PairAsShipped is Pair with hosts that have the kernel's own timeouts, whatever the profile.
 func PairAsShipped(ctx context.Context) (client, server *Host) {
-	GinkgoHelper()
 	return pair(kernel.Defaults)
 }
 
 func pair(hosts kernel.Profile) (client, server *Host) {
-	GinkgoHelper()
 	s := newScene(hosts)
 	powerOn("client", "server")
 	client, server = s.addHost("client"), s.addHost("server")
@@ -67,7 +65,6 @@ func pair(hosts kernel.Profile) (client, server *Host) {
 // path has no length, so the floor of the route takes its place: it is added to a round trip of microseconds,
 // which is rounded up to one jiffy (__tcp_set_rto).
 func (s *scene) lengthen(profile kernel.Profile, hosts ...*Host) {
-	GinkgoHelper()
 	custom, _ := profile.Custom()
 	if custom.RTO == 0 {
 		return
@@ -79,7 +76,6 @@ func (s *scene) lengthen(profile kernel.Profile, hosts ...*Host) {
 
 // newScene builds the lab; the profile of its hosts is most often the one the spec runs in.
 func newScene(hosts kernel.Profile) *scene {
-	GinkgoHelper()
 	format.UseStringerRepresentation = true // a failure says ESTABLISHED and not 1
 	id := Identify(CurrentSpecReport())
 	settings := environment()
@@ -102,13 +98,11 @@ func newScene(hosts kernel.Profile) *scene {
 }
 
 func (s *scene) addHost(name string) *Host {
-	GinkgoHelper()
 	return s.host(s.plug(name))
 }
 
 // host is a host that was just added to the lab.
 func (s *scene) host(host *lab.Host, err error) *Host {
-	GinkgoHelper()
 	s.mustStageWith(err, "veth")
 	if s.sabotaged("timestamps-off") {
 		mustStage(host.SetSysctl("net.ipv4.tcp_timestamps", "0"))
@@ -122,7 +116,6 @@ func (s *scene) host(host *lab.Host, err error) *Host {
 
 // strike leaves the evidence behind and takes the stage down.
 func (s *scene) strike(ctx context.Context, out string) {
-	GinkgoHelper()
 	err := s.lab.Wire().Sync(ctx)
 	failed := CurrentSpecReport().Failed()
 	s.describe(failed)
@@ -161,12 +154,11 @@ func (s *scene) released() string {
 // Elapse lets time pass in which nothing is done: the only wait that is not for an event, because
 // it proves that there is none.
 func Elapse(ctx context.Context, d time.Duration) {
-	GinkgoHelper()
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
-		Fail(fmt.Sprintf("interrupted while %s of silence went by: %v", d, context.Cause(ctx)))
+		spec.Fail(fmt.Sprintf("interrupted while %s of silence went by: %v", d, context.Cause(ctx)))
 	}
 }

@@ -48,7 +48,7 @@ func RunSpec() int {
 	suiteConfig.RandomSeed = 1 // the same order every time
 	suiteConfig.Timeout = 0    // Ginkgo's hour is less than a keepalive with the kernel's defaults takes
 	reporterConfig.Succinct, reporterConfig.NoColor = true, true
-	RegisterFailHandler(Fail)
+	RegisterFailHandler(spec.Fail)
 	var t testingT
 	if !RunSpecs(&t, suiteName, suiteConfig, reporterConfig) || t.failed {
 		return 1

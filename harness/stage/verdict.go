@@ -9,6 +9,7 @@ import (
 
 	"github.com/halfopen/halfopen/harness/kernel"
 	"github.com/halfopen/halfopen/harness/report"
+	"github.com/halfopen/halfopen/harness/spec"
 )
 
 // Names of the report entries that carry a spec's result through Ginkgo's report.
@@ -22,7 +23,6 @@ const (
 
 // mustStage breaks the spec if the stage could not be set or the tool failed.
 func mustStage(err error) {
-	GinkgoHelper()
 	if err != nil {
 		broken(err)
 	}
@@ -30,21 +30,18 @@ func mustStage(err error) {
 
 // broken ends the spec without a verdict on the kernel.
 func broken(err error) {
-	GinkgoHelper()
 	AddReportEntry(brokenEntry, err.Error(), ReportEntryVisibilityNever)
-	Fail("the stage could not be set: " + err.Error())
+	spec.Fail("the stage could not be set: " + err.Error())
 }
 
 // unsupported ends the spec because this kernel has no such feature.
 func unsupported(sentence string) {
-	GinkgoHelper()
 	AddReportEntry(unsupportedEntry, sentence, ReportEntryVisibilityNever)
 	Skip(sentence)
 }
 
 // requireFeatures holds the claim's feature, and IPv6 for a spec over it, against the running kernel.
 func (s *scene) requireFeatures(on *Host) {
-	GinkgoHelper()
 	if s.claim.Feature != "" {
 		requireFeature(on.lab.Check(s.claim.Feature))
 	}
@@ -56,7 +53,6 @@ func (s *scene) requireFeatures(on *Host) {
 // mustStageWith is mustStage for what needs features of the kernel that a configuration can leave
 // out: without one of them the spec is unsupported, by the feature's name.
 func (s *scene) mustStageWith(err error, features ...string) {
-	GinkgoHelper()
 	if err == nil {
 		return
 	}
@@ -78,14 +74,13 @@ func (s *scene) check(name string) error {
 // requireFeature ends the spec if a check found that the kernel lacks a feature: as unsupported
 // where it may lack it, as failed where its release has it.
 func requireFeature(err error) {
-	GinkgoHelper()
 	var absent *kernel.Unsupported
 	var missing *kernel.Missing
 	switch {
 	case errors.As(err, &absent):
 		unsupported(absent.Error())
 	case errors.As(err, &missing):
-		Fail(missing.Error())
+		spec.Fail(missing.Error())
 	}
 	mustStage(err)
 }
@@ -93,7 +88,6 @@ func requireFeature(err error) {
 // Expected is the name of what the running release is documented to do, of a claim whose releases
 // differ (Expects in the catalogue), and is recorded with the spec's observations.
 func Expected() string {
-	GinkgoHelper()
 	proved, err := claimOf(Identify(CurrentSpecReport()).Claim)
 	mustStage(err)
 	running, err := kernel.Running()
@@ -112,7 +106,6 @@ func Expected() string {
 
 // Observe records what the spec measured, under a name of the registry in package report.
 func Observe(name string, value any) {
-	GinkgoHelper()
 	observation, err := report.Observe(name, value)
 	mustStage(err)
 	AddReportEntry(observationEntry, observation, ReportEntryVisibilityNever)

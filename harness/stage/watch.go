@@ -7,10 +7,9 @@ import (
 	"net/netip"
 	"time"
 
-	. "github.com/onsi/ginkgo/v2"
-
 	"github.com/halfopen/halfopen/harness/mono"
 	"github.com/halfopen/halfopen/harness/socket"
+	"github.com/halfopen/halfopen/harness/spec"
 	"github.com/halfopen/halfopen/harness/timing"
 	"github.com/halfopen/halfopen/harness/wire"
 	"github.com/halfopen/halfopen/harness/wire/match"
@@ -18,13 +17,11 @@ import (
 
 // Wire is every segment of the connection that crossed a cable so far.
 func (c *Connection) Wire(ctx context.Context) *wire.Conversation {
-	GinkgoHelper()
 	return c.Client.Wire(ctx)
 }
 
 // Wire is every segment of the end's connection that crossed a cable so far.
 func (e *End) Wire(ctx context.Context) *wire.Conversation {
-	GinkgoHelper()
 	e.Host.scene.settle(ctx)
 	if e.Host.Name() == "client" {
 		return e.Host.scene.lab.Wire().Conversation(e.local, e.remote)
@@ -35,27 +32,23 @@ func (e *End) Wire(ctx context.Context) *wire.Conversation {
 // WireTo is every segment that crossed a cable so far between the process's host and a listener,
 // where there is no connection whose Wire that would be.
 func (p *Process) WireTo(ctx context.Context, listener *Listener) *wire.Conversation {
-	GinkgoHelper()
 	p.host.scene.settle(ctx)
 	return p.host.scene.lab.Wire().Conversation(netip.AddrPortFrom(p.host.Address(), clientPort), listener.socket.Local())
 }
 
 // settle waits until everything that crossed the wire so far is in the record.
 func (s *scene) settle(ctx context.Context) {
-	GinkgoHelper()
 	mustStage(s.lab.Wire().Sync(ctx))
 }
 
 // Sees returns the first segment of the end's connection that the predicate describes: one that
 // has crossed already or comes soon.
 func (e *End) Sees(ctx context.Context, predicate match.Predicate) wire.Segment {
-	GinkgoHelper()
 	return e.SeesWithin(ctx, Soon, predicate)
 }
 
 // SeesWithin is Sees for a segment that takes its time, for so long at the most.
 func (e *End) SeesWithin(ctx context.Context, patience time.Duration, predicate match.Predicate) wire.Segment {
-	GinkgoHelper()
 	return e.Host.scene.sees(ctx, patience, between(e.local, e.remote, predicate), predicate)
 }
 
@@ -69,12 +62,11 @@ func between(a, b netip.AddrPort, predicate match.Predicate) func(wire.Segment) 
 // sees returns the first segment for which the function holds: one that has crossed already or
 // comes in time.
 func (s *scene) sees(ctx context.Context, patience time.Duration, matches func(wire.Segment) bool, what any) wire.Segment {
-	GinkgoHelper()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	segment, err := s.lab.Wire().Await(ctx, matches)
 	if errors.Is(err, context.DeadlineExceeded) {
-		Fail(fmt.Sprintf("no such segment has crossed within %s: %v", patience, what))
+		spec.Fail(fmt.Sprintf("no such segment has crossed within %s: %v", patience, what))
 	}
 	mustStage(err)
 	return segment
@@ -82,7 +74,6 @@ func (s *scene) sees(ctx context.Context, patience time.Duration, matches func(w
 
 // SeesNext is SeesWithin for a segment that has not crossed yet.
 func (e *End) SeesNext(ctx context.Context, patience time.Duration, predicate match.Predicate) wire.Segment {
-	GinkgoHelper()
 	return e.SeesWithin(ctx, patience+Soon, predicate.After(mono.Now()))
 }
 
@@ -93,7 +84,6 @@ func UntilNextCopy(written time.Duration) time.Duration { return mono.Now() - wr
 // SeesByTimeout returns the n-th retransmission, from 1, of the end's unanswered write that the
 // retransmission timer sent, and waits for it as long as the model says that it takes.
 func (e *End) SeesByTimeout(ctx context.Context, model timing.Retransmission, n int) wire.Segment {
-	GinkgoHelper()
 	patience := Soon
 	for _, interval := range model.Intervals()[:n+1] {
 		patience += interval.Ceiling
@@ -104,7 +94,6 @@ func (e *End) SeesByTimeout(ctx context.Context, model timing.Retransmission, n 
 // Copies are the segments with data that the end has sent since a moment: what was written then,
 // and every copy of it, the tail-loss probe's included.
 func (e *End) Copies(ctx context.Context, since time.Duration) []wire.Segment {
-	GinkgoHelper()
 	var copies []wire.Segment
 	sent := match.Either(match.Data(), match.Retransmission()).From(e)
 	for _, segment := range e.Wire(ctx).Since(since).Segments() {
@@ -118,7 +107,6 @@ func (e *End) Copies(ctx context.Context, since time.Duration) []wire.Segment {
 // SeesCopies waits until what the end wrote at a moment has been sent again as often as there are
 // intervals, which say how long that may take, and returns the original and those copies.
 func (e *End) SeesCopies(ctx context.Context, written time.Duration, intervals []timing.Window) []wire.Segment {
-	GinkgoHelper()
 	patience := Soon
 	for _, interval := range intervals {
 		patience += interval.Ceiling
@@ -131,7 +119,6 @@ func (e *End) SeesCopies(ctx context.Context, written time.Duration, intervals [
 // LastReceived is when the last segment was delivered to the end: where keepalive's idle time
 // begins.
 func (e *End) LastReceived(ctx context.Context) (at time.Duration) {
-	GinkgoHelper()
 	for _, segment := range e.Wire(ctx).Segments() {
 		if segment.Reached() == e.local && segment.Delivered {
 			at = segment.DeliveredAt
@@ -144,17 +131,16 @@ func (e *End) LastReceived(ctx context.Context) (at time.Duration) {
 // returns what its kernel thinks of the connection then. The kernel tells nobody, so it is asked
 // again, as in ReachesBy.
 func (e *End) Acknowledged(ctx context.Context) socket.Snapshot {
-	GinkgoHelper()
 	deadline, period := mono.Now()+Soon, time.Millisecond
 	for {
 		snapshot := e.Snapshot()
 		switch {
 		case snapshot.Info == nil:
-			Fail(fmt.Sprintf("the %s's socket is %s", e, snapshot.State))
+			spec.Fail(fmt.Sprintf("the %s's socket is %s", e, snapshot.State))
 		case snapshot.SendQueue == 0:
 			return snapshot
 		case mono.Now() > deadline:
-			Fail(fmt.Sprintf("%d bytes that the %s wrote are still not acknowledged", snapshot.SendQueue, e))
+			spec.Fail(fmt.Sprintf("%d bytes that the %s wrote are still not acknowledged", snapshot.SendQueue, e))
 		}
 		Elapse(ctx, period)
 		period = min(2*period, 20*time.Millisecond)

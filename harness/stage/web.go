@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	. "github.com/onsi/ginkgo/v2"
 	"golang.org/x/sys/unix"
 
 	"github.com/halfopen/halfopen/harness/process"
@@ -16,7 +15,6 @@ import (
 
 // WebServer starts Go's web server on the host, on the lab's server port.
 func (h *Host) WebServer(ctx context.Context, server web.Server) *Program {
-	GinkgoHelper()
 	server.Address = netip.AddrPortFrom(h.Address(), serverPort).String()
 	if h.scene.sabotaged("application-timeout-off") {
 		server.IdleTimeout, server.Ping = 0, web.Ping{}
@@ -29,7 +27,6 @@ func (h *Host) WebServer(ctx context.Context, server web.Server) *Program {
 // WebClient starts Go's web client on the host, lets it send its request, and returns the
 // connection when the request has reached the server.
 func (h *Host) WebClient(ctx context.Context, client web.Client, server *Program) *Connection {
-	GinkgoHelper()
 	client.Local = netip.AddrPortFrom(h.Address(), clientPort).String()
 	client.Server = server.address.String()
 	if h.scene.sabotaged("application-timeout-off") {
@@ -43,7 +40,6 @@ func (h *Host) WebClient(ctx context.Context, client web.Client, server *Program
 
 // Responded waits, within Soon, until Go's web client has read its response, and returns when that was.
 func (p *Program) Responded(ctx context.Context) (at time.Duration) {
-	GinkgoHelper()
 	event, _ := p.awaits(ctx, Soon, "that it has a response", process.Tells(web.Responded, "")).Event()
 	return event.At
 }
@@ -56,7 +52,6 @@ type Failure struct {
 
 // FailsWithin waits until the request of Go's web client fails, at most so long.
 func (p *Program) FailsWithin(ctx context.Context, patience time.Duration) Failure {
-	GinkgoHelper()
 	event, _ := p.awaits(ctx, patience, "that its request failed", process.Tells(web.Failed, "")).Event()
 	why := event.Text[strings.LastIndex(event.Text, ": ")+1:]
 	why = strings.TrimSpace(why)

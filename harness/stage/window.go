@@ -6,12 +6,12 @@ import (
 	"slices"
 	"time"
 
-	. "github.com/onsi/ginkgo/v2"
 	"golang.org/x/sys/unix"
 
 	"github.com/halfopen/halfopen/harness/mono"
 	"github.com/halfopen/halfopen/harness/process"
 	"github.com/halfopen/halfopen/harness/socket"
+	"github.com/halfopen/halfopen/harness/spec"
 	"github.com/halfopen/halfopen/harness/timing"
 	"github.com/halfopen/halfopen/harness/wire"
 	"github.com/halfopen/halfopen/harness/wire/match"
@@ -31,7 +31,6 @@ type ClosedWindow struct {
 // FillWindow writes to a peer that does not read, until the peer's window is closed and the end waits
 // to probe it. The peer should have a SmallWindow.
 func (e *End) FillWindow(ctx context.Context) ClosedWindow {
-	GinkgoHelper()
 	written := e.Fill(ctx)
 	// The last bytes of a window that holds less than a segment leave with a first, early probe.
 	closed := e.Sees(ctx, match.ACK().To(e).Closed())
@@ -42,7 +41,6 @@ func (e *End) FillWindow(ctx context.Context) ClosedWindow {
 
 // probing waits until the end has its timer for probes armed, and is the model of what follows.
 func (e *End) probing(ctx context.Context) timing.Persist {
-	GinkgoHelper()
 	snapshot := e.arms(ctx, socket.Persist)
 	return timing.Persist{
 		RTO:      snapshot.Info.RTO,
@@ -54,7 +52,6 @@ func (e *End) probing(ctx context.Context) timing.Persist {
 
 // arms waits until the end's timer is of a kind, which must be soon.
 func (e *End) arms(ctx context.Context, kind socket.TimerKind) socket.Snapshot {
-	GinkgoHelper()
 	deadline, period := mono.Now()+Soon, time.Millisecond
 	for {
 		snapshot := e.Snapshot()
@@ -62,7 +59,7 @@ func (e *End) arms(ctx context.Context, kind socket.TimerKind) socket.Snapshot {
 		case snapshot.Timer.Kind == kind && snapshot.Info != nil:
 			return snapshot
 		case mono.Now() > deadline:
-			Fail(fmt.Sprintf("the %s's timer is %s, and has not become %s", e, snapshot.Timer.Kind, kind))
+			spec.Fail(fmt.Sprintf("the %s's timer is %s, and has not become %s", e, snapshot.Timer.Kind, kind))
 		}
 		Elapse(ctx, period)
 		period = min(2*period, 20*time.Millisecond)
@@ -71,14 +68,12 @@ func (e *End) arms(ctx context.Context, kind socket.TimerKind) socket.Snapshot {
 
 // Probes are the window probes that the end has sent since its peer's window closed.
 func (e *End) Probes(ctx context.Context, closing ClosedWindow) []wire.Segment {
-	GinkgoHelper()
 	return match.WindowProbe().From(e).In(e.Wire(ctx).Since(closing.ACK.At))
 }
 
 // SeesProbes waits for the first n window probes since the peer's window closed, for as long as the
 // model says, and returns them.
 func (e *End) SeesProbes(ctx context.Context, closing ClosedWindow, n int) []wire.Segment {
-	GinkgoHelper()
 	patience := Soon
 	for _, interval := range closing.Model.Intervals(n) {
 		patience += interval.Ceiling
@@ -97,7 +92,6 @@ func (e *End) SeesProbes(ctx context.Context, closing ClosedWindow, n int) []wir
 // for a peer that has fallen silent: what its answers have done to the count is undone, and what the
 // probes have done to the interval is not.
 func (e *End) SinceLastAnswer(ctx context.Context, closing ClosedWindow) ClosedWindow {
-	GinkgoHelper()
 	answers := match.ACK().To(e).Closed().In(e.Wire(ctx))
 	last := answers[len(answers)-1] // the first of them is closing.ACK
 	probes := match.WindowProbe().From(e).After(closing.ACK.At).Before(last.At).In(e.Wire(ctx))
@@ -113,6 +107,5 @@ func (e *End) Orphaned(closing ClosedWindow) timing.Orphaned {
 // ShrunkWindow is the model of what the end does with data in flight when its peer takes its window
 // back down to zero, by the timeout as measured so far.
 func (e *End) ShrunkWindow() timing.Shrunk {
-	GinkgoHelper()
 	return timing.Shrunk{RTO: e.Snapshot().Info.RTO, RTOMax: e.timeouts.RTOMax, Wheel: e.Host.wheel()}
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/halfopen/halfopen/harness/report"
 	"github.com/halfopen/halfopen/harness/runner"
 	"github.com/halfopen/halfopen/harness/sandbox"
+	"github.com/halfopen/halfopen/harness/spec"
 	"github.com/halfopen/halfopen/harness/stage"
 )
 
@@ -49,7 +50,7 @@ func given(flag *regexp.Regexp) bool { return slices.ContainsFunc(os.Args[1:], f
 // RunStory runs the specs that are linked into the test binary.
 func RunStory(t *testing.T, story string) {
 	if given(ginkgoFlag) {
-		gomega.RegisterFailHandler(ginkgo.Fail)
+		gomega.RegisterFailHandler(spec.Fail)
 		ginkgo.RunSpecs(t, story)
 		return
 	}

@@ -48,7 +48,6 @@ var _ = Story("address", func() {
 })
 
 func last[T any](of []T) T {
-	GinkgoHelper()
 	Expect(of).NotTo(BeEmpty())
 	return of[len(of)-1]
 }

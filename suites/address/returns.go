@@ -88,7 +88,6 @@ var _ = Story("address", func() {
 // writeInFlight leaves an end with data that is sent and not acknowledged at the moment that it loses its
 // address or route: the path swallows it until then.
 func writeInFlight(ctx context.Context, end, peer *End, text string, lose func(*Host) time.Duration) (written time.Duration) {
-	GinkgoHelper()
 	path := end.Host.Blackhole(peer.Host, lab.All)
 	written = end.Write(ctx, text)
 	end.Sees(ctx, Data().From(end).After(written).Lost())
@@ -99,7 +98,6 @@ func writeInFlight(ctx context.Context, end, peer *End, text string, lose func(*
 
 // writeAfter lets an end write when it has lost its address or route.
 func writeAfter(ctx context.Context, end, _ *End, text string, lose func(*Host) time.Duration) (written time.Duration) {
-	GinkgoHelper()
 	lose(end.Host)
 	return end.Write(ctx, text)
 }
@@ -109,7 +107,6 @@ const failing = 2
 
 // waitForTimeouts lets the time of those go by. Where they cannot even leave the host there is nothing to see.
 func waitForTimeouts(ctx context.Context, model timing.Retransmission) {
-	GinkgoHelper()
 	var all time.Duration
 	for _, interval := range model.Intervals()[:failing+1] {
 		all += interval.Ceiling

@@ -67,7 +67,6 @@ func timedOut(from time.Duration, window timing.Window) notice {
 // drawnReset is the notice of the RST that a rebooted host answers with: it follows the first segment of the
 // survivor's that reaches the host once it is back, which must be of the kind that the mechanism sends.
 func drawnReset(ctx context.Context, survivor *End, struck time.Duration, kind Predicate) notice {
-	GinkgoHelper()
 	since := survivor.Wire(ctx).Since(struck)
 	reached := AnySegment().From(survivor).Delivered().In(since)
 	Expect(reached).NotTo(BeEmpty(), "segments that have reached the host")
@@ -82,7 +81,6 @@ func drawnReset(ctx context.Context, survivor *End, struck time.Duration, kind P
 
 // observeReturn records how long after the rebooted host's return the survivor was told.
 func observeReturn(survivor *End, told time.Duration) {
-	GinkgoHelper()
 	began, _ := survivor.Rebooted()
 	Observe("detected_after_return", told-began)
 }
@@ -92,14 +90,12 @@ func atOnce(struck time.Duration) notice { return notice{endOfFile, struck, timi
 
 // expectNoticed waits for what the application is told of a fault, which struck at a moment.
 func expectNoticed(ctx context.Context, mechanism string, struck time.Duration, waiting *Reading, expected notice) {
-	GinkgoHelper()
 	outcome := waiting.Within(ctx, expected.from-struck+expected.window.Ceiling+Soon)
 	judge(mechanism, struck, word(outcome), outcome.At, expected)
 }
 
 // judge holds what the application was told, and when, against what it must have been.
 func judge(mechanism string, struck time.Duration, told string, at time.Duration, expected notice) {
-	GinkgoHelper()
 	Expect(told).To(Equal(expected.told), "what told the survivor")
 	Expect(at - expected.from).To(FallIn(expected.window))
 	Observe("mechanism", mechanism)
@@ -110,14 +106,12 @@ func judge(mechanism string, struck time.Duration, told string, at time.Duration
 
 // first is the first segment of an end's connection that the predicate describes, last the last; there must be one.
 func first(ctx context.Context, end *End, described Predicate) wire.Segment {
-	GinkgoHelper()
 	found := described.In(end.Wire(ctx))
 	Expect(found).NotTo(BeEmpty(), described.String())
 	return found[0]
 }
 
 func last(ctx context.Context, end *End, described Predicate) wire.Segment {
-	GinkgoHelper()
 	found := described.In(end.Wire(ctx))
 	Expect(found).NotTo(BeEmpty(), described.String())
 	return found[len(found)-1]
@@ -125,7 +119,6 @@ func last(ctx context.Context, end *End, described Predicate) wire.Segment {
 
 // expectUnnoticed lets a quarter more time go by than would have been enough.
 func expectUnnoticed(ctx context.Context, mechanism string, waiting *Reading, survivor *End, enough time.Duration) {
-	GinkgoHelper()
 	silence := enough * 5 / 4
 	Elapse(ctx, silence)
 	Expect(waiting.Blocked(ctx)).To(BeTrue(), "the application still waits")

@@ -22,7 +22,6 @@ func asking() Heartbeat {
 
 // answered waits for the n-th answer and returns when it reached the survivor.
 func answered(ctx SpecContext, survivor, peer *End, beat Heartbeat, n int) (at time.Duration) {
-	GinkgoHelper()
 	return survivor.SeesWithin(ctx, time.Duration(n)*beat.Every+Soon,
 		Data().From(peer).Carrying(fmt.Sprintf("alive %d\n", n)).Delivered()).DeliveredAt
 }

@@ -28,7 +28,6 @@ const settingsACK = "\x00\x00\x00\x04\x01\x00\x00\x00\x00"
 // waitForever lets Go's client ask Go's server, over HTTP/2, for what never comes, and returns the
 // connection when nothing is in flight on it any more.
 func waitForever(ctx SpecContext, client, server *Host, ping web.Ping) *Connection {
-	GinkgoHelper()
 	conn := client.WebClient(ctx, web.Client{Path: "/hold", HTTP2: true, Ping: ping}, server.WebServer(ctx, web.Server{HTTP2: true}))
 	for _, end := range []*End{conn.Client, conn.Server} {
 		end.Sees(ctx, Data().From(end).Carrying(settingsACK).Delivered())

@@ -31,7 +31,6 @@ type exchange struct{ asked, answered time.Duration }
 
 // isAnswered lets the client make a request and read its response.
 func isAnswered(ctx context.Context, client *End) exchange {
-	GinkgoHelper()
 	asked := client.Write(ctx, request("/hello"))
 	Expect(client.Read(ctx).Data).To(HaveSuffix("hello"), "the response")
 	response := client.Sees(ctx, Data().After(asked).That("from the server", func(s wire.Segment) bool { return s.From != client.Name() }))
@@ -41,13 +40,11 @@ func isAnswered(ctx context.Context, client *End) exchange {
 // expectEnd expects the server's end of the connection in its time after the exchange. It counts from a
 // moment between the request and the response.
 func (e exchange) expectEnd(end wire.Segment, idle timing.Window) {
-	GinkgoHelper()
 	Expect(end.At - e.asked).To(FallIn(idle.Plus(e.answered - e.asked)))
 }
 
 // meetIdleServer lets a fault strike a client that has been answered and keeps its connection.
 func meetIdleServer(ctx context.Context, mechanism string, fault Fault, client *Process, server *Program, idle timing.Window) {
-	GinkgoHelper()
 	broken, survivor := client.ConnectTo(ctx, server).Split(ClientBreaks)
 	last := isAnswered(ctx, broken)
 	survivor.Acknowledged(ctx) // or the FIN would wait behind what is in flight
@@ -83,7 +80,6 @@ var _ = Story("application", func() {
 
 	// closes proves that an idle timeout counts from the last request, and what it does to whom.
 	closes := func(ctx SpecContext, client *Process, server *Program, idle timing.Window) {
-		GinkgoHelper()
 		conn := client.ConnectTo(ctx, server)
 		first := isAnswered(ctx, conn.Client)
 		Elapse(ctx, idle.Floor/2)
@@ -124,7 +120,6 @@ var _ = Story("application", func() {
 
 	// healthy proves that nothing was wrong with the client: its kernel acknowledges, its process reads and writes.
 	healthy := func(ctx SpecContext, client *Process, server *Program, idle timing.Window) {
-		GinkgoHelper()
 		conn := client.ConnectTo(ctx, server)
 		last := isAnswered(ctx, conn.Client)
 		fin := conn.Server.SeesWithin(ctx, idle.Ceiling+Soon, FIN().From(conn.Server))

@@ -65,7 +65,6 @@ var _ = Story("application", func() {
 
 // meetWithData lets a fault strike a connection on which the survivor then writes.
 func meetWithData(ctx context.Context, mechanism string, fault Fault, broken, survivor *End, model timing.Retransmission) {
-	GinkgoHelper()
 	reading := survivor.StartRead()
 	var written time.Duration
 	struck := fault.Strike(broken, survivor, func() { written = survivor.Write(ctx, "are you there?") })
@@ -87,7 +86,6 @@ func meetWithData(ctx context.Context, mechanism string, fault Fault, broken, su
 
 // meetIdle lets a fault strike an idle connection whose survivor has keepalive on.
 func meetIdle(ctx context.Context, mechanism string, fault Fault, broken, survivor *End) {
-	GinkgoHelper()
 	reading := survivor.StartRead()
 	asked := survivor.KeepAlive(ctx)
 	model := survivor.Keepalive()

@@ -99,7 +99,6 @@ var _ = Story("application", func() {
 	// refused lets nginx answer the first of many requests and close. It reads as much at once as the
 	// buffer for a request's head takes (client_header_buffer_size, 1 KiB), and leaves the others unread.
 	refused := func(ctx SpecContext, path string) *Connection {
-		GinkgoHelper()
 		client, server := Pair(ctx)
 		conn := client.StartProcess().ConnectTo(ctx, server.Nginx(ctx, Nginx{}))
 		conn.Client.Write(ctx, request(path)+strings.Repeat(request("/hello"), 200))

@@ -86,7 +86,6 @@ var _ = Story("cable", func() {
 // arrives, and takes note of the error then (tcp_v4_err, tcp_ld_RTO_revert), so that an error which
 // comes when the time is up is never told.
 func abortUnresolved(end *End) timing.Window {
-	GinkgoHelper()
 	model := end.Retransmission()
 	model.UserTimeout = UserTimeoutInProfile(0, 0)
 	end.Host.ResolveWithin(model.Limit() / 4)

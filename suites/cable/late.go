@@ -60,7 +60,6 @@ var _ = Story("cable", func() {
 
 // giveUp leaves the other side's cable out until the survivor has given up what it wrote.
 func giveUp(ctx context.Context, survivor, broken *End) (unplugged time.Duration) {
-	GinkgoHelper()
 	survivor.Host.PinNeighbour(broken.Host) // tcp_retries2 decides, with the kernel's defaults as well
 	model := survivor.Retransmission()
 	reading := survivor.StartRead()

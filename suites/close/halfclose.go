@@ -73,7 +73,6 @@ var _ = Story("close", func() {
 // expectFoundDead switches keepalive on at one end of a half-closed connection and takes the path to
 // the other away.
 func expectFoundDead(ctx SpecContext, survivor, dead *End) {
-	GinkgoHelper()
 	survivor.Host.Blackhole(dead.Host, lab.All)
 	asked := survivor.KeepAlive(ctx)
 	model := survivor.Keepalive()

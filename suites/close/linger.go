@@ -17,7 +17,6 @@ const lastWords = "and one more thing"
 
 // lingerUnheard leaves an end with data that the path loses and a linger time for its close.
 func lingerUnheard(ctx SpecContext, closer, peer *End, seconds int) (hole *Filter) {
-	GinkgoHelper()
 	closer.SetLinger(ctx, seconds)
 	hole = closer.Host.Blackhole(peer.Host, lab.All)
 	closer.Write(ctx, lastWords)

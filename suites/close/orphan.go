@@ -25,7 +25,6 @@ type orphan struct {
 
 // closeUnheard closes an end behind which the path to the other loses everything.
 func closeUnheard(ctx context.Context, closer, peer *End) orphan {
-	GinkgoHelper()
 	left := orphan{model: closer.Orphan()}
 	left.hole = closer.Host.Blackhole(peer.Host, lab.All)
 	left.closed = closer.Close(ctx)
@@ -36,7 +35,6 @@ func closeUnheard(ctx context.Context, closer, peer *End) orphan {
 
 // expectGivenUp waits for the orphan's end and expects it in time, and in silence.
 func (o orphan) expectGivenUp(ctx context.Context, closer *End) {
-	GinkgoHelper()
 	gone := closer.GoneIn(ctx, o.fin, o.model.Gone())
 	sent := closer.Wire(ctx).Since(o.closed)
 	Expect(sent).To(ShowOnly(FIN().From(closer).Lost(), Retransmission().From(closer).Lost()))

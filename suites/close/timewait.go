@@ -18,7 +18,6 @@ import (
 
 // closeInOrder closes both ends, the closer's first, and returns when the closer entered TIME_WAIT.
 func closeInOrder(ctx context.Context, closer, peer *End) (entered time.Duration) {
-	GinkgoHelper()
 	closer.Close(ctx)
 	closer.SeesFinAcknowledged(ctx)
 	peer.Close(ctx)
@@ -202,7 +201,6 @@ const timeWaitReuse = time.Second + 2*time.Millisecond
 // timeWaitOnTheOnlyPort leaves the client's host with a connection in TIME_WAIT on the only port that
 // it has to offer.
 func timeWaitOnTheOnlyPort(ctx context.Context, client, server *Host) (caller *Process, listener *Listener, entered time.Duration) {
-	GinkgoHelper()
 	client.OfferOnePort()
 	listener, caller = server.StartProcess().Listen(ctx), client.StartProcess()
 	first, outcome := caller.TryDialUnbound(ctx, listener, Soon)

@@ -29,7 +29,6 @@ func (f inFlight) patience() time.Duration { return f.model.AbortAfterWrite().Ce
 // stays resolved, as a router's does that outlives the host behind it. What write(2) says is no
 // part of it: each claim is about what follows.
 func writeToDeadHost(ctx context.Context, broken, survivor *End) inFlight {
-	GinkgoHelper()
 	survivor.Host.PinNeighbour(broken.Host)
 	flight := inFlight{model: survivor.Retransmission()}
 	flight.died = broken.Host.PowerOff()

@@ -14,7 +14,6 @@ import (
 // rebootBehindFirewall crashes the host and brings it back with a firewall that drops what belongs
 // to no connection it knows.
 func rebootBehindFirewall(host *Host) (died time.Duration) {
-	GinkgoHelper()
 	died = host.PowerOff()
 	host.Reboot()
 	host.Firewall()

@@ -16,7 +16,6 @@ import (
 // lastWords lets the survivor hear from its peer once more, with keepalive on, and returns when
 // that was: where the idle time begins.
 func lastWords(ctx context.Context, broken, survivor *End) time.Duration {
-	GinkgoHelper()
 	survivor.Host.PinNeighbour(broken.Host)
 	survivor.KeepAlive(ctx)
 	broken.Write(ctx, "all is well")

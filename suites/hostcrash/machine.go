@@ -16,7 +16,6 @@ import (
 // crashAndReturn is a crash after which the machine boots again by itself, while the survivor has something to
 // say: nothing but copies of that on the wire, and a RST for the first that finds the machine back.
 func crashAndReturn(ctx context.Context, crash func(*Host) time.Duration) {
-	GinkgoHelper()
 	client, server := Pair(ctx)
 	broken, survivor := Connect(ctx, client, server).Split(ServerBreaks)
 	survivor.Host.PinNeighbour(broken.Host)

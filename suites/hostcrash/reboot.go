@@ -13,7 +13,6 @@ import (
 // keepTrying gives the survivor the kernel's own number of copies: a machine that boots beside others may be longer
 // away than the copies of a short profile last.
 func keepTrying(survivor *End) {
-	GinkgoHelper()
 	survivor.Host.SetSysctl("net.ipv4.tcp_retries2", 15)
 }
 

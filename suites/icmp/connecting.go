@@ -66,7 +66,6 @@ var _ = Story("icmp", func() {
 // refusedByHostUnreachable connects to where a router says there is no such host. It returns what
 // connect(2) gave, and what of the router's error an error queue would have.
 func refusedByHostUnreachable(ctx SpecContext, client, server *Host, options ...process.Option) (outcome Outcome, reported process.Queued) {
-	GinkgoHelper()
 	listener := server.StartProcess().Listen(ctx)
 	caller := client.StartProcess()
 

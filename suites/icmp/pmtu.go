@@ -19,7 +19,6 @@ const narrow = 1280
 
 // fullSegment is text for one segment of the size that the hosts agreed on.
 func fullSegment(ctx context.Context, end *End) string {
-	GinkgoHelper()
 	return strings.Repeat("x", end.Snapshot().Info.SendMSS)
 }
 

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/halfopen/halfopen/harness/lab"
-	. "github.com/halfopen/halfopen/harness/spec"
 	. "github.com/halfopen/halfopen/harness/stage"
 	"github.com/halfopen/halfopen/harness/wire"
 	. "github.com/halfopen/halfopen/harness/wire/match"
@@ -20,7 +19,6 @@ type lostWrite struct {
 
 // loseAWrite lets the survivor write into a path that swallows everything.
 func loseAWrite(ctx context.Context, survivor, broken *End, text string) lostWrite {
-	GinkgoHelper()
 	lost := lostWrite{path: survivor.Host.Blackhole(broken.Host, lab.All)}
 	lost.written = survivor.Write(ctx, text)
 	lost.segment = survivor.Sees(ctx, Data().From(survivor).After(lost.written))
@@ -29,7 +27,6 @@ func loseAWrite(ctx context.Context, survivor, broken *End, text string) lostWri
 
 // byFamily is what IPv4 has and IPv6 has in its place.
 func byFamily[T any](v4, v6 T) T {
-	GinkgoHelper()
 	if Family() == 4 {
 		return v4
 	}

@@ -114,7 +114,6 @@ var _ = Story("keepalive", func() {
 })
 
 func observeSettings(options KeepaliveOptions) {
-	GinkgoHelper()
 	Observe("keepalive_time", options.Idle)
 	Observe("keepalive_interval", options.Interval)
 	Observe("keepalive_probes", options.Count)

@@ -27,7 +27,6 @@ var _ = Story("keepalive", func() {
 // expectTimer expects a timer that will send the first probe in time, counted from when the end was
 // asked to.
 func expectTimer(end *End, asked time.Duration) socket.Timer {
-	GinkgoHelper()
 	snapshot := end.Snapshot()
 	Expect(snapshot.Timer.Kind).To(Equal(socket.Keepalive))
 	Expect(snapshot.At + snapshot.Timer.Expires - asked).To(FallIn(end.Keepalive().Probes()[0]))

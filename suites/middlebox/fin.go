@@ -17,7 +17,6 @@ import (
 // loseTheEnd lets the client's process end while the router drops its FINs, waits until the client's
 // kernel has given them up, and returns when the process died and when its connection was gone.
 func loseTheEnd(ctx SpecContext, router *Router, conn *Connection) (died, gone time.Duration) {
-	GinkgoHelper()
 	client, model := conn.Client, conn.Client.Orphan()
 	died = client.Process.Kill().At
 	first := client.SeesByTimeout(ctx, client.Retransmission(), 1)

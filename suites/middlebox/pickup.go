@@ -38,7 +38,6 @@ func itOnceForgotten(text, claim string, seconds int, set func(*Router), body fu
 // afterPickup is how long the router keeps a connection that it has picked up when the other side has answered
 // once: until then, and for so long, it is kept like one with unacknowledged data.
 func afterPickup(router *Router) time.Duration {
-	GinkgoHelper()
 	timeouts := router.Conntrack()
 	return min(timeouts.Established, timeouts.Unacknowledged)
 }
@@ -46,7 +45,6 @@ func afterPickup(router *Router) time.Duration {
 // loseInTheMiddle lets one end write what the router drops, and expects that its kernel gives the
 // connection up by its own timeout and that the other end is told nothing.
 func loseInTheMiddle(ctx context.Context, router *Router, writer, other *End) {
-	GinkgoHelper()
 	model, reading, waiting := writer.Retransmission(), writer.StartRead(), other.StartRead()
 	written := writer.Write(ctx, "still there?")
 	first := writer.SeesByTimeout(ctx, model, 1)

@@ -14,7 +14,6 @@ import (
 // resetInTheMiddle lets one end write what the router answers with a RST in the other's name, and expects
 // that the other is told nothing.
 func resetInTheMiddle(ctx SpecContext, router *Router, writer, other *End) {
-	GinkgoHelper()
 	reading, waiting := writer.StartRead(), other.StartRead()
 	written := writer.Write(ctx, "still there?")
 	outcome := reading.Within(ctx, Soon)

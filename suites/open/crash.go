@@ -15,7 +15,6 @@ import (
 
 // dieAfterSYN lets the client's host die when its SYN has arrived and the answer has not.
 func dieAfterSYN(ctx context.Context, client, server *Host) (listener *Listener, dead *Dialing, answers *Filter) {
-	GinkgoHelper()
 	listener = server.StartProcess().Listen(ctx)
 	server.PinNeighbour(client) // or the SYN-ACKs would wait for address resolution
 	answers = server.Blackhole(client, lab.All)
@@ -28,7 +27,6 @@ func dieAfterSYN(ctx context.Context, client, server *Host) (listener *Listener,
 // expectRequestDropped lets the client die, and expects the SYN-ACKs and the end of the request when the
 // model of the server has them.
 func expectRequestDropped(ctx context.Context, client, server *Host) {
-	GinkgoHelper()
 	model := server.HandshakeReply()
 	listener, dead, hole := dieAfterSYN(ctx, client, server)
 	hole.Remove() // the host is off

@@ -18,7 +18,6 @@ import (
 // expectConnectGivenUp connects through a path that loses every SYN, and expects the SYNs and the
 // end when the model has them.
 func expectConnectGivenUp(ctx context.Context, client, server *Host, model timing.SYN, options ...process.Option) (after time.Duration) {
-	GinkgoHelper()
 	listener := server.StartProcess().Listen(ctx)
 	caller := client.StartProcess()
 	client.PinNeighbour(server) // so that the first SYN leaves when connect(2) is called
@@ -56,7 +55,6 @@ func synLadder(client *Host, n int) []Predicate {
 
 // expectedLinear is how many copies of a SYN the release sends a second apart before the interval doubles.
 func expectedLinear() int {
-	GinkgoHelper()
 	if Expected() == "linear" {
 		return 4
 	}

@@ -18,7 +18,6 @@ import (
 // lateForTheQueue is a connection whose client takes it for established, while the listener's queue has
 // become full before the last segment of the handshake arrived.
 func lateForTheQueue(ctx context.Context, client, server *Host) (late *End, dialing *Dialing, listener *Listener) {
-	GinkgoHelper()
 	const backlog = 2
 	listener = server.StartProcess().ListenWithBacklog(ctx, backlog)
 	caller := client.StartProcess()

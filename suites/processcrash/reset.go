@@ -16,7 +16,6 @@ import (
 // expectResetOnDeath kills the broken end's process and expects one RST, and nothing else, to end the
 // connection on both sides at once.
 func expectResetOnDeath(ctx context.Context, broken, survivor *End) {
-	GinkgoHelper()
 	reading := survivor.StartRead()
 
 	death := broken.Process.Kill()

@@ -6,7 +6,6 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/halfopen/halfopen/harness/socket"
-	. "github.com/halfopen/halfopen/harness/spec"
 	. "github.com/halfopen/halfopen/harness/stage"
 	"github.com/halfopen/halfopen/harness/wire"
 	. "github.com/halfopen/halfopen/harness/wire/match"
@@ -29,7 +28,6 @@ const (
 // connect makes a connection on which nothing has been sent yet. The target is the end for which
 // segments are forged in the name of its peer.
 func connect(ctx context.Context) (peer, target *End) {
-	GinkgoHelper()
 	client, server := Pair(ctx)
 	return Connect(ctx, client, server).Split(ServerBreaks)
 }
@@ -41,7 +39,6 @@ func answer(target *End) Predicate { return ACK().From(target).Empty().WithSeq(1
 // expectAnswered expects a forged segment to draw one such answer and nothing else, and the
 // connection to be as good as before.
 func expectAnswered(ctx context.Context, peer, target *End, forged wire.Segment) {
-	GinkgoHelper()
 	drawn := target.Sees(ctx, answer(target).After(forged.At).Delivered())
 	Expect(target.Wire(ctx).Since(forged.At)).To(ShowExactly(AnySegment().Forged(), answer(target)))
 	expectUsable(ctx, peer, target)
@@ -51,7 +48,6 @@ func expectAnswered(ctx context.Context, peer, target *End, forged wire.Segment)
 
 // expectIgnored expects a forged segment to draw nothing, and the connection to be as good as before.
 func expectIgnored(ctx context.Context, peer, target *End, forged wire.Segment) {
-	GinkgoHelper()
 	expectUsable(ctx, peer, target)
 	since := target.Wire(ctx).Since(forged.At)
 	Expect(since).To(ShowInOrder(AnySegment().Forged().Delivered(), Data().From(target).Delivered()))
@@ -62,7 +58,6 @@ func expectIgnored(ctx context.Context, peer, target *End, forged wire.Segment) 
 
 // expectUsable lets a word go each way, the target's first.
 func expectUsable(ctx context.Context, peer, target *End) {
-	GinkgoHelper()
 	Expect(target.State()).To(Equal(socket.Established))
 	target.Write(ctx, "still there?")
 	Expect(peer.Read(ctx)).To(Deliver("still there?"))

@@ -73,7 +73,6 @@ var _ = Story("reset", func() {
 
 // expectBrokenPipe expects a RST with a number to end a connection whose peer has closed.
 func expectBrokenPipe(ctx context.Context, peer, target *End, number int) {
-	GinkgoHelper()
 	peer.Shutdown(ctx)
 	Expect(target.Read(ctx)).To(ReachEOF())
 	target.Sees(ctx, ACK().From(target).WithAck(2))

@@ -50,7 +50,6 @@ var _ = Story("retransmission", func() {
 // deliverByCopy loses a write and its first copy and lets a later one through. It returns what the
 // kernel thinks of the connection once that is acknowledged, and how many copies timeouts have sent.
 func deliverByCopy(ctx SpecContext, broken, survivor *End) (after socket.Snapshot, timeouts int) {
-	GinkgoHelper()
 	hole := survivor.Host.Blackhole(broken.Host, lab.All)
 	written := survivor.Write(ctx, "lost once")
 	survivor.Sees(ctx, Retransmission().From(survivor).After(written))
@@ -63,7 +62,6 @@ func deliverByCopy(ctx SpecContext, broken, survivor *End) (after socket.Snapsho
 // expectNextLoss expects the first copy of another lost write after the timeout that the kernel has
 // now.
 func expectNextLoss(ctx SpecContext, broken, survivor *End) {
-	GinkgoHelper()
 	intervals := survivor.Retransmission().Intervals()[:1]
 	survivor.Host.Blackhole(broken.Host, lab.All)
 	copies := expectLadder(ctx, broken, survivor, intervals)

@@ -53,7 +53,6 @@ var _ = Story("retransmission", func() {
 // expectLadderToCeiling expects two timeouts of a second, where the third and fourth doubling would
 // have led to 1.6 s and 3.3 s.
 func expectLadderToCeiling(ctx SpecContext, broken, survivor *End) {
-	GinkgoHelper()
 	model := survivor.Retransmission()
 	model.RTOMax = ceiling
 
@@ -68,7 +67,6 @@ func expectLadderToCeiling(ctx SpecContext, broken, survivor *End) {
 
 // expectAbortUnderCeiling expects the abort where the model has it for this ceiling.
 func expectAbortUnderCeiling(ctx SpecContext, broken, survivor *End) {
-	GinkgoHelper()
 	model := survivor.Retransmission()
 	model.RTOMax = ceiling
 

@@ -57,7 +57,6 @@ var _ = Story("retransmission", func() {
 type floorSeen struct{ floor, rto, rtt, firstCopy time.Duration }
 
 func observeFloor(seen floorSeen) {
-	GinkgoHelper()
 	Observe("rto_min", seen.floor)
 	Observe("rto", seen.rto)
 	Observe("rtt", seen.rtt)
@@ -67,7 +66,6 @@ func observeFloor(seen floorSeen) {
 // expectFloor expects a timeout of the round trip and the floor: of a round trip so short, the
 // variance is below any floor.
 func expectFloor(ctx SpecContext, writer *End, floor time.Duration) floorSeen {
-	GinkgoHelper()
 	model := writer.Retransmission()
 	info := writer.Snapshot().Info
 	Expect(info.RTO).To(Equal(timing.RTO(info.SRTT, 4*info.RTTVar, floor, 0, model.Wheel)), "the timeout that this round trip and floor give")

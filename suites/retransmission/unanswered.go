@@ -28,7 +28,6 @@ func unanswered(writer *End, n int) []Predicate {
 // expectLadder writes what nobody will answer and expects its copies at these intervals, and
 // nothing else on the wire.
 func expectLadder(ctx SpecContext, broken, survivor *End, intervals []timing.Window) []wire.Segment {
-	GinkgoHelper()
 	written := survivor.Write(ctx, "are you there?")
 	copies := survivor.SeesCopies(ctx, written, intervals)
 	Expect(copies).To(ShowExactly(unanswered(survivor, len(intervals))...))
@@ -41,7 +40,6 @@ func expectLadder(ctx SpecContext, broken, survivor *End, intervals []timing.Win
 // expectAbort expects that what was written was given up at the first timeout that found the
 // model's time gone since the first timeout's copy, and at no other.
 func expectAbort(ctx SpecContext, survivor *End, model timing.Retransmission, written, aborted time.Duration) []wire.Segment {
-	GinkgoHelper()
 	copies := survivor.Copies(ctx, written)
 	Expect(survivor.Wire(ctx).Since(written)).To(ShowExactly(unanswered(survivor, len(copies)-1)...), "and no RST at the end")
 	Expect(len(copies)).To(BeNumerically(">", first), "copies, with the original")

@@ -62,7 +62,6 @@ var _ = Story("retransmission", func() {
 
 // expectConnectGivenUp connects through a path that loses every SYN.
 func expectConnectGivenUp(ctx SpecContext, client, server *Host, userTimeout time.Duration) {
-	GinkgoHelper()
 	model := client.Handshake()
 	model.UserTimeout = userTimeout
 	listener := server.StartProcess().Listen(ctx)

@@ -18,7 +18,6 @@ import (
 // its server's window holds. A probe's number is out of any window, and so its answer would be
 // subject to tcp_invalid_ratelimit: without that each probe has one.
 func connect(ctx context.Context) (reader, writer *End) {
-	GinkgoHelper()
 	client, server := Pair(ctx)
 	server.SetSysctl("net.ipv4.tcp_invalid_ratelimit", 0)
 	return Connect(ctx, client, server, SmallWindow()).Split(ServerBreaks)

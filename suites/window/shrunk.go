@@ -31,13 +31,11 @@ type shrunk struct {
 // acknowledgement is forged: it has got one byte and wants no more. The peer itself is not heard. An
 // acknowledgement of a part of a segment does not arm the timer anew: it runs since the write.
 func shrink(ctx context.Context, client, server *Host, adjust func(writer *End)) shrunk {
-	GinkgoHelper()
 	return shrinkTo(ctx, client, server, 0, sentence, adjust)
 }
 
 // shrinkTo is shrink to a window of some bytes, with a text of more in flight.
 func shrinkTo(ctx context.Context, client, server *Host, window int, text string, adjust func(writer *End)) shrunk {
-	GinkgoHelper()
 	client.SetSysctl("net.ipv4.tcp_early_retrans", 0) // the first copy is a timeout's
 	reader, writer := Connect(ctx, client, server).Split(ServerBreaks)
 	adjust(writer)
@@ -55,7 +53,6 @@ func asItIs(*End) {}
 // seesCopies waits for n copies of what is in flight: of all but its first byte, so that the first of
 // them is the first segment to begin where it does.
 func (s shrunk) seesCopies(ctx context.Context, n int) []wire.Segment {
-	GinkgoHelper()
 	patience := Soon
 	for _, interval := range s.model.Intervals(n) {
 		patience += interval.Ceiling
@@ -176,7 +173,6 @@ var _ = Story("window", func() {
 
 // expectShrunkAbort expects a peer that took its window back and fell silent to be given up.
 func expectShrunkAbort(ctx context.Context, s shrunk) {
-	GinkgoHelper()
 	window := s.model.AbortAfterFirst()
 	outcome := s.writer.StartRead().Within(ctx, s.model.Intervals(1)[0].Ceiling+window.Ceiling+Soon)
 

@@ -178,7 +178,6 @@ var _ = Story("window", func() {
 
 // expectAnswers expects each probe to have been answered by a window that was still closed.
 func expectAnswers(ctx context.Context, reader, writer *End, closing ClosedWindow, probes []wire.Segment) {
-	GinkgoHelper()
 	Expect(probes).NotTo(BeEmpty(), "window probes")
 	exchange := []Predicate{WindowProbe().From(writer).Delivered(), ACK().From(reader).Closed().Delivered()}
 	Expect(writer.Wire(ctx).Since(probes[0].At)).To(ShowExactly(slices.Repeat(exchange, len(probes))...))
