@@ -4,8 +4,8 @@
 // On the virtual clock the guest's time is the number of instructions it has executed (QEMU's
 // -icount), and while it idles the clock jumps to its next timer: a wait of two hours costs what
 // the wake-ups in it cost. With the date and the seed fixed, two runs of the same guest do the same
-// at the same nanosecond, but for rare ones (2 of 26 on a 7.3 kernel, cause unknown) that do it at
-// other moments from early on: BenchmarkAgreement of the command counts them. On the real clock the guest runs as fast as the machine does.
+// at the same nanosecond: BenchmarkAgreement of the command counts those that do. On the real clock
+// the guest runs as fast as the machine does.
 //
 // The initramfs is written here and has the program, the kernel's modules and the plan; package
 // guest is what reads it inside. Messages come out over a virtio port, the console over a serial
