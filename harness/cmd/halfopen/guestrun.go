@@ -22,7 +22,7 @@ import (
 )
 
 // guestSpecs is how many specs a guest proves at the most, loneSpecs how many it proves without a second one: a
-// virtual machine has one processor, and a second would make it no faster. A boot costs as much as thirty
+// virtual machine has one processor, and a second would make it no faster. A boot costs as much as twenty
 // specs. Both depend on nothing of this machine, because what runs beside a spec moves its times.
 const (
 	guestSpecs = 420
