@@ -86,7 +86,7 @@ func (c *client) suspend(why error) {
 // begin begins a life and greets it.
 func (c *client) begin(ctx context.Context) error {
 	c.end(errors.New("the machine has restarted"))
-	c.clock.forget()
+	c.clock.forget(mono.Now())
 	c.mu.Lock()
 	c.life++
 	c.failure = nil

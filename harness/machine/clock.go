@@ -9,7 +9,8 @@ import (
 // request was sent and before the answer came.
 type clock struct {
 	mu      sync.Mutex
-	samples []sample // the newest last
+	since   time.Duration // this machine's time, from which on the samples are
+	samples []sample      // the newest last
 }
 
 // sample bounds this machine's monotonic time less the guest's, at a moment of this machine's.
@@ -22,21 +23,22 @@ const mostSamples = 64
 // HPET for a second, and two clocks of one oscillator differ by that error alone.
 const drift = 200e-6
 
-// add takes an exchange.
+// add takes an exchange. What was asked for before the guest's clock stood still, and is answered after it, was
+// stamped after it.
 func (c *clock) add(sent, stamped, received time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.samples = append(c.samples, sample{sent - stamped, received - stamped, received})
+	c.samples = append(c.samples, sample{max(sent, c.since) - stamped, received - stamped, received})
 	if len(c.samples) > mostSamples {
 		c.samples = c.samples[1:]
 	}
 }
 
-// forget drops all that is known: the guest's clock has stood still, or begun again.
-func (c *clock) forget() {
+// forget drops all that is known: the guest's clock has stood still until now, or begun again.
+func (c *clock) forget(now time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.samples = nil
+	c.since, c.samples = now, nil
 }
 
 // here turns a stamp of the guest's into this machine's time, and tells how wrong it may be, either way.

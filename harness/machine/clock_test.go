@@ -28,10 +28,21 @@ func TestAClockThatStoodStillIsLearntAgain(t *testing.T) {
 	const ms = time.Millisecond
 	var c clock
 	c.add(2000*ms, 1000*ms, 2000*ms)
-	c.forget()
+	c.forget(8000 * ms)
 	c.add(9000*ms, 3000*ms, 9000*ms)
 	at, _ := c.here(4000 * ms)
 	g.Expect(at).To(Equal(10000 * ms))
+}
+
+func TestWhatWasAskedBeforeTheClockStoodStillIsAnsweredAfterIt(t *testing.T) {
+	g := NewWithT(t)
+	const ms = time.Millisecond
+	var c clock
+	c.forget(8000 * ms)
+	c.add(1000*ms, 3000*ms, 8100*ms) // a read that waited all the time
+	at, give := c.here(3000 * ms)
+	g.Expect(at).To(Equal(8050 * ms))
+	g.Expect(give).To(Equal(50 * ms))
 }
 
 func TestWhatContradictsTheNewestIsOlderThanTheDrift(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/halfopen/halfopen/harness/kernel"
 	"github.com/halfopen/halfopen/harness/lab"
+	"github.com/halfopen/halfopen/harness/mono"
 	"github.com/halfopen/halfopen/harness/vm"
 )
 
@@ -346,7 +347,7 @@ func (m *Machine) Resume() error {
 	if m.running == nil {
 		return errOff
 	}
-	m.running.client.clock.forget()
+	m.running.client.clock.forget(mono.Now())
 	if err := m.order("cont", nil); err != nil {
 		return err
 	}
