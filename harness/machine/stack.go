@@ -169,7 +169,8 @@ func (p *remoteProcess) Request(r role.Request, answered func(role.Answer, error
 		if err == nil {
 			err = json.Unmarshal(a.Result, &result)
 		}
-		result.At = int64(p.stack.here(time.Duration(result.At)))
+		at, give := p.stack.client.clock.here(time.Duration(result.At))
+		result.At, result.Give = int64(at), int64(give)
 		var crossed *failure
 		if err != nil && !errors.As(err, &crossed) {
 			err = errors.Join(process.ErrDead, err) // it went with its machine

@@ -73,7 +73,7 @@ func refusal(r role.Request, a role.Answer) error {
 
 // result is what an application sees of the answer.
 func result(a role.Answer) Result {
-	return Result{N: a.N, Data: a.Data, EOF: a.EOF, Errno: a.Errno, Events: a.Events, Late: a.Late, At: time.Duration(a.At)}
+	return Result{N: a.N, Data: a.Data, EOF: a.EOF, Errno: a.Errno, Events: a.Events, Late: a.Late, At: time.Duration(a.At), Give: time.Duration(a.Give)}
 }
 
 // sockaddr is an address as the kernel has it. A zone must be an interface's index. The zero AddrPort

@@ -65,6 +65,7 @@ type Result struct {
 	Events uint32        // EPOLLIN and friends, of StartAwait only
 	Late   bool          // a heartbeat had no answer in time, of StartHeartbeat only
 	At     time.Duration // monotonic time right after the call returned in the process
+	Give   time.Duration // how wrong At may be, either way: 0 for a process of this kernel's, which has the same clock
 }
 
 // String tells the result in one line: "5 bytes", "EOF", "ECONNRESET", "IN|HUP".

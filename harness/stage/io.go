@@ -26,6 +26,7 @@ type Outcome struct {
 	Late  bool   // a heartbeat had no answer in time
 	Errno unix.Errno
 	At    time.Duration // right after the call returned
+	Give  time.Duration // how wrong At may be, either way: 0 unless the call was made on a machine with its own clock
 
 	Queued process.Queued // what connect(2) left in the socket's error queue, with IP_RECVERR
 }
@@ -81,7 +82,7 @@ func (e *End) Fill(ctx context.Context) int {
 }
 
 func (e *End) outcome(call string, r process.Result) Outcome {
-	outcome := Outcome{Call: call, Data: string(r.Data), N: r.N, EOF: r.EOF, Late: r.Late, Errno: r.Errno, At: r.At}
+	outcome := Outcome{Call: call, Data: string(r.Data), N: r.N, EOF: r.EOF, Late: r.Late, Errno: r.Errno, At: r.At, Give: r.Give}
 	e.Host.scene.noteOutcome(e.Host, outcome)
 	return outcome
 }

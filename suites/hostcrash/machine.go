@@ -121,6 +121,7 @@ var _ = Story("host-crash", func() {
 
 			outcome := atBroken.Within(ctx, model.AbortAfterWrite().Ceiling)
 			Expect(outcome).To(Deliver("are you there?"))
+			Expect(outcome.At+outcome.Give).To(BeNumerically(">", resumed), "the clock stood still, and lies by no more than it says")
 			broken.Write(ctx, "I was away")
 			Expect(atSurvivor.Within(ctx, Soon)).To(Deliver("I was away"))
 			for _, end := range []*End{broken, survivor} {

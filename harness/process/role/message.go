@@ -73,6 +73,7 @@ type Answer struct {
 	Call   string // the system call that Errno is from
 	Errno  syscall.Errno
 	At     int64  // CLOCK_MONOTONIC in ns, right after the call returned
+	Give   int64  // ns that At may be wrong, either way: added by whoever turns At into another clock's time, no part of the frame
 	Late   bool   // a heartbeat had no answer in time
 	Closed bool   // the socket was closed meanwhile
 	Fault  string // the tool failed in the process
