@@ -3,10 +3,11 @@ package kernel
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/halfopen/halfopen/harness/internal/procfs"
 )
 
 // Sysctl is the value of a sysctl, named with dots ("net.ipv4.tcp_retries2"), in the namespace of the
@@ -17,7 +18,7 @@ func Sysctl(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	value, err := os.ReadFile(path)
+	value, err := procfs.Read(path)
 	if err != nil {
 		return "", fmt.Errorf("sysctl %s could not be read: %w", name, err)
 	}
@@ -31,16 +32,7 @@ func SetSysctl(name, value string) error {
 	if err != nil {
 		return err
 	}
-	// Not os.WriteFile: creating a sysctl that is not there fails as "permission denied".
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if err != nil {
-		return fmt.Errorf("sysctl %s could not be set to %s: %w", name, value, err)
-	}
-	_, err = f.WriteString(value)
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err != nil {
+	if err := procfs.Write(path, value); err != nil {
 		return fmt.Errorf("sysctl %s could not be set to %s: %w", name, value, err)
 	}
 	return nil

@@ -4,9 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strconv"
 	"strings"
+
+	"github.com/halfopen/halfopen/harness/internal/procfs"
 )
 
 // Counters are a network namespace's counters at one moment, as the kernel wrote them: a spec reads them at
@@ -20,9 +21,9 @@ type Counters struct {
 func ReadCounters() (Counters, error) {
 	// /proc/self/net would be the namespace of the process's first thread.
 	const folder = "/proc/thread-self/net/"
-	snmp, err := os.ReadFile(folder + "snmp")
-	netstat, err2 := os.ReadFile(folder + "netstat")
-	snmp6, err3 := os.ReadFile(folder + "snmp6")
+	snmp, err := procfs.Read(folder + "snmp")
+	netstat, err2 := procfs.Read(folder + "netstat")
+	snmp6, err3 := procfs.Read(folder + "snmp6")
 	if errors.Is(err3, fs.ErrNotExist) {
 		err3 = nil
 	}

@@ -192,6 +192,9 @@ func (c Config) commandLine() string {
 		"clearcpuid=112",
 		// The statistics of memory cgroups are flushed every two seconds, those of stalls more often.
 		"cgroup_disable=memory", "psi=0",
+		// Tables of a machine with less memory, which are walked from end to end: by each list of sockets, each end of
+		// a namespace.
+		"thash_entries=2048", "tcpmhash_entries=512",
 		// The kernel samples which of its memory is in use (DAMON_STAT, since 6.17), many times a second.
 		"damon_stat.enabled=0",
 		"initcall_blacklist=" + strings.Join(needless, ","),

@@ -29,12 +29,16 @@ const (
 func Environment(role string) []string {
 	return []string{
 		Variable + "=" + role,
-		"GOMAXPROCS=1",
+		"GOMAXPROCS=2",
 		"GOGC=off",
 		"GOMEMLIMIT=64MiB",
 		"GODEBUG=asyncpreemptoff=1",
 	}
 }
+
+// RuntimeSlack is the timer slack (PR_SET_TIMERSLACK, ns) that a role is to be started with, which it keeps for
+// all of its threads but the one that serves.
+const RuntimeSlack = 24 * 3600 * 1000_000_000
 
 func init() {
 	switch role, _ := syscall.Getenv(Variable); role {
@@ -69,6 +73,7 @@ type process struct {
 	sockets []*descriptor // by their numbers, those that were closed included; the first is none
 
 	answers sync.Mutex // one message at a time
+	chunk   []byte     // what is being received
 	inbox   []byte     // received, and not yet a whole message
 	passed  []int      // descriptors received and not yet asked for
 }
@@ -78,7 +83,7 @@ const controlID = 0
 
 // runProcess serves the control channel until its end.
 func runProcess() {
-	p := &process{sockets: []*descriptor{controlID: {fd: -1}}}
+	p := &process{sockets: []*descriptor{controlID: {fd: -1}}, chunk: make([]byte, 32<<10)}
 	if err := p.prepare(); err != nil {
 		p.giveUp("cannot prepare the process: " + err.Error())
 	}
@@ -119,6 +124,10 @@ func (p *process) prepare() (err error) {
 	if err := setDisposition(syscall.SIGCHLD, sigIgnore); err != nil {
 		return err
 	}
+	const setTimerSlack, slack = 29, 50_000 // PR_SET_TIMERSLACK, and what processes have where nobody sets any
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, setTimerSlack, slack, 0); errno != 0 {
+		return errno
+	}
 	if p.epoll, err = syscall.EpollCreate1(syscall.EPOLL_CLOEXEC); err != nil {
 		return err
 	}
@@ -127,9 +136,9 @@ func (p *process) prepare() (err error) {
 
 // hear takes what is on the control channel, with the descriptors that come with it, and does it.
 func (p *process) hear() {
-	chunk, ancillary := make([]byte, 32<<10), make([]byte, syscall.CmsgSpace(4))
+	ancillary := make([]byte, syscall.CmsgSpace(4))
 	for {
-		n, extra, _, _, err := syscall.Recvmsg(controlDescriptor, chunk, ancillary, syscall.MSG_CMSG_CLOEXEC)
+		n, extra, _, _, err := syscall.Recvmsg(controlDescriptor, p.chunk, ancillary, syscall.MSG_CMSG_CLOEXEC)
 		switch {
 		case err == syscall.EINTR:
 			continue
@@ -141,7 +150,7 @@ func (p *process) hear() {
 			syscall.Exit(0) // the spec is gone
 		}
 		p.keepPassed(ancillary[:extra])
-		p.inbox = append(p.inbox, chunk[:n]...)
+		p.inbox = append(p.inbox, p.chunk[:n]...)
 		for {
 			body, rest, ok, err := Body(p.inbox)
 			if err != nil {
