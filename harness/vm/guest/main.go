@@ -145,9 +145,23 @@ func prepare(sys system, plan Plan) error {
 				errs = append(errs, fmt.Errorf("cannot set %s to %s: %w", quiet.sysctl, quiet.value, err))
 			}
 		}
-		errs = append(errs, slacken(sys))
+		errs = append(errs, slacken(sys), retireServer(sys))
 	}
 	return errors.Join(errs...)
+}
+
+// retireServer takes the time from the server that keeps real-time tasks from starving all others (since 6.12), of
+// which there are none here: its timer was a third of all interrupts. A kernel without it or without debugfs has
+// nothing to retire.
+func retireServer(sys system) error {
+	if err := sys.Mount("debugfs", "/sys/kernel/debug"); err != nil {
+		return nil
+	}
+	err := sys.WriteFile("/sys/kernel/debug/sched/fair_server/cpu0/runtime", "0")
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("cannot retire the scheduler's fair server: %w", err)
+	}
+	return nil
 }
 
 // slack is how late a sleep of PID 1 may end, and of the processes that it starts, which inherit it. The Go runtime's
