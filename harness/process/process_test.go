@@ -233,27 +233,43 @@ func TestCloseEndsWhatIsPending(t *testing.T) {
 	g.Expect(err).To(MatchError(process.ErrClosed))
 }
 
-func TestACloseThatLingersBlocksItselfAlone(t *testing.T) {
-	g := NewWithT(t)
-	testhost.New(t)
-	ctx := within(t, 10*time.Second)
-	c := connect(t, ctx, start(t, "client"), start(t, "server"), families[0])
-	g.Expect(c.client.SetLinger(ctx, 1)).To(Succeed())
-	full, err := c.client.WriteUntilBlocked(ctx) // more than the server's window takes, and nobody reads
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(full.N).NotTo(BeZero())
+func TestClosesThatLingerBlockThemselvesAlone(t *testing.T) {
+	var reserve process.Reserve
+	for name, started := range map[string]func(testing.TB, string) *process.Process{
+		"for one spec":     start,
+		"from the reserve": func(t testing.TB, name string) *process.Process { return fromReserve(t, &reserve, name) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			testhost.New(t)
+			ctx := within(t, 10*time.Second)
+			client, server := started(t, "client"), started(t, "server")
+			began := mono.Now()
+			var closing []*process.Pending
+			for range 3 {
+				c := connect(t, ctx, client, server, families[0])
+				g.Expect(c.client.SetLinger(ctx, 1)).To(Succeed())
+				full, err := c.client.WriteUntilBlocked(ctx) // more than the server's window takes, and nobody reads
+				g.Expect(err).NotTo(HaveOccurred())
+				g.Expect(full.N).NotTo(BeZero())
+				closing = append(closing, c.client.StartClose())
+			}
+			another, err := client.Listen(ctx, netip.AddrPortFrom(families[0], 0))
+			g.Expect(err).NotTo(HaveOccurred(), "the process serves its other sockets")
+			g.Expect(another.Close(ctx)).To(Succeed())
+			for _, each := range closing {
+				g.Expect(each.Done()).NotTo(BeClosed())
+			}
+			g.Expect(mono.Now() - began).To(BeNumerically("<", time.Second))
 
-	began := mono.Now()
-	closing := c.client.StartClose()
-	another, err := c.client.Process().Listen(ctx, netip.AddrPortFrom(families[0], 0))
-	g.Expect(err).NotTo(HaveOccurred(), "the process serves its other sockets")
-	g.Expect(another.Close(ctx)).To(Succeed())
-	g.Expect(closing.Done()).NotTo(BeClosed())
-
-	r, err := closing.Wait(ctx)
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(r.Errno).To(BeZero())
-	g.Expect(r.At - began).To(BeNumerically(">=", time.Second))
+			for _, each := range closing {
+				r, err := each.Wait(ctx)
+				g.Expect(err).NotTo(HaveOccurred())
+				g.Expect(r.Errno).To(BeZero())
+				g.Expect(r.At - began).To(BeNumerically(">=", time.Second))
+			}
+		})
+	}
 }
 
 func TestABacklogIsTheKernels(t *testing.T) {

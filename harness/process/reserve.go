@@ -82,7 +82,7 @@ func (r *Reserve) open() error {
 	calls, opened := make(chan func()), make(chan error)
 	go func() {
 		runtime.LockOSThread()
-		_ = unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(role.RuntimeSlack), 0, 0, 0) // without it they cost more, and no more than that
+		_ = unix.Prctl(unix.PR_SET_TIMERSLACK, role.RuntimeSlack, 0, 0, 0) // without it a role costs more, and works as well
 		home, err := os.Open("/proc/thread-self/ns/net")
 		r.home = home
 		opened <- err

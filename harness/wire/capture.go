@@ -95,22 +95,26 @@ func Open() (*Capture, error) {
 	return c, nil
 }
 
-// stamping is a socket that is never read: while there is one that wants its packets stamped, the kernel stamps
-// all. The first to want it and the last to leave rewrite the kernel's code (netstamp_needed_key), which takes all
-// processors' attention.
-var stamping = sync.OnceValue(func() error {
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
-	if err == nil {
-		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
-	}
-	return err
+// stamp opens a socket that is never used and never closed: while one wants its packets stamped, the kernel stamps
+// all. The first to want it and the last to leave have the kernel rewrite its own code (netstamp_needed_key), and
+// every processor stops for that.
+var stamp = sync.OnceValue(func() error {
+	done := make(chan error)
+	go func() { // not on the caller's thread, whose namespace the socket would hold
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		if err == nil {
+			err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
+		}
+		done <- err
+	}()
+	return <-done
 })
 
 // openSocket makes the socket without a protocol, so that nothing is received before its
 // options are set, and then binds it to every protocol on every interface.
 func openSocket() (int, error) {
-	if err := stamping(); err != nil {
-		return -1, fmt.Errorf("packet socket: %w", err)
+	if err := stamp(); err != nil {
+		return -1, fmt.Errorf("SO_TIMESTAMPNS: %w", err)
 	}
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

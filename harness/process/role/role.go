@@ -29,16 +29,21 @@ const (
 func Environment(role string) []string {
 	return []string{
 		Variable + "=" + role,
-		"GOMAXPROCS=2",
+		"GOMAXPROCS=1",
 		"GOGC=off",
 		"GOMEMLIMIT=64MiB",
 		"GODEBUG=asyncpreemptoff=1",
 	}
 }
 
-// RuntimeSlack is the timer slack (PR_SET_TIMERSLACK, ns) that a role is to be started with, which it keeps for
-// all of its threads but the one that serves.
+// RuntimeSlack is the timer slack (PR_SET_TIMERSLACK, ns) that a role is to be started with: a day, by which the
+// runtime's watch over its threads (sysmon) may oversleep. Else it wakes four times after each thing that a role does,
+// to take the processor from the thread that waits for the next: in a guest half of all switches between processes.
+// The thread that serves sets its own slack, and wakes the watch when it is needed.
 const RuntimeSlack = 24 * 3600 * 1000_000_000
+
+// slack is what a process has if nobody sets another (init_task), in ns.
+const slack = 50_000
 
 func init() {
 	switch role, _ := syscall.Getenv(Variable); role {
@@ -73,6 +78,7 @@ type process struct {
 	sockets []*descriptor // by their numbers, those that were closed included; the first is none
 
 	answers sync.Mutex // one message at a time
+	watched bool       // the runtime's watch is awake
 	chunk   []byte     // what is being received
 	inbox   []byte     // received, and not yet a whole message
 	passed  []int      // descriptors received and not yet asked for
@@ -124,7 +130,7 @@ func (p *process) prepare() (err error) {
 	if err := setDisposition(syscall.SIGCHLD, sigIgnore); err != nil {
 		return err
 	}
-	const setTimerSlack, slack = 29, 50_000 // PR_SET_TIMERSLACK, and what processes have where nobody sets any
+	const setTimerSlack = 29 // PR_SET_TIMERSLACK
 	if _, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, setTimerSlack, slack, 0); errno != 0 {
 		return errno
 	}
@@ -337,6 +343,9 @@ func (d *descriptor) close(q Request) {
 	}
 	closeNow := func() { p.reply(finish(q, Answer{}, "close", syscall.Close(fd))) }
 	if lingers(fd) {
+		if err := p.watch(); err != nil {
+			p.giveUp("wake the runtime's watch: " + err.Error())
+		}
 		go closeNow()
 		runtime.Gosched()
 		return

@@ -79,6 +79,76 @@ func enter(setns, namespace int) error {
 	return orNil(errno)
 }
 
+// watch wakes the runtime's watch, once: for a call that waits while others are to be served.
+func (p *process) watch() error {
+	if p.watched {
+		return nil
+	}
+	p.watched = true
+	tasks, err := syscall.Open("/proc/self/task", syscall.O_RDONLY|syscall.O_DIRECTORY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer syscall.Close(tasks)
+	entries := make([]byte, 4096) // of a dozen threads at most
+	n, err := syscall.ReadDirent(tasks, entries)
+	if err != nil {
+		return err
+	}
+	_, _, threads := syscall.ParseDirent(entries[:n], -1, nil)
+	for _, thread := range threads {
+		file, err := syscall.Open("/proc/"+thread+"/timerslack_ns", syscall.O_WRONLY|syscall.O_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		_, err = syscall.Write(file, []byte(decimal(slack)))
+		_ = syscall.Close(file)
+		if err != nil {
+			return err
+		}
+		id, err := ownID(thread)
+		if err != nil {
+			return err
+		}
+		// What sleeps by the old one begins anew (SIGURG is the runtime's own, and means nothing here).
+		if _, _, errno := syscall.RawSyscall(syscall.SYS_TGKILL, uintptr(syscall.Getpid()), uintptr(id), uintptr(syscall.SIGURG)); errno != 0 {
+			return errno
+		}
+	}
+	return nil
+}
+
+// ownID is the thread's ID in its own PID namespace, by its name in /proc, which may be another one's: the last
+// of NSpid (proc_pid_status(5)).
+func ownID(thread string) (id int, err error) {
+	file, err := syscall.Open("/proc/"+thread+"/status", syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer syscall.Close(file)
+	status := make([]byte, 4096)
+	n, err := syscall.Read(file, status)
+	if err != nil {
+		return 0, err
+	}
+	const field = "\nNSpid:"
+	status = status[:n]
+	for len(status) > len(field) && string(status[:len(field)]) != field {
+		status = status[1:]
+	}
+	for _, char := range status[min(len(field), len(status)):] {
+		switch {
+		case char == '\n':
+			return id, nil
+		case char >= '0' && char <= '9':
+			id = 10*id + int(char-'0')
+		default:
+			id = 0 // between two
+		}
+	}
+	return 0, Error("no NSpid of thread " + thread)
+}
+
 // lingers tells whether close(2) may wait (SO_LINGER with a time).
 func lingers(fd int) bool {
 	var linger syscall.Linger
