@@ -187,7 +187,6 @@ func slacken(sys system) error {
 var quiets = []struct{ sysctl, value string }{
 	{"vm.stat_interval", "86400"},         // vmstat_update: once a second
 	{"vm.dirty_writeback_centisecs", "0"}, // wb_workfn: every five seconds
-	{"vm.compaction_proactiveness", "0"},  // kcompactd: twice a second
 	{"kernel.timer_migration", "0"},
 	// neigh_managed_work: every five seconds for each family, to probe neighbours that are marked as
 	// managed, of which there are none.

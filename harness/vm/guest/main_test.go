@@ -83,13 +83,19 @@ func TestPID1PreparesTheMachineAndDoesTheJob(t *testing.T) {
 
 func TestOnTheVirtualClockTheMachineIsQuiet(t *testing.T) {
 	g := NewWithT(t)
-	gone := "write 0 to /proc/sys/vm/compaction_proactiveness"
-	m := &machine{plan: Plan{Virtual: true}, refuses: map[string]error{gone: os.ErrNotExist}}
+	gone, server := "write 0 to /proc/sys/vm/dirty_writeback_centisecs", "write 0 to /sys/kernel/debug/sched/fair_server/cpu0/runtime"
+	m := &machine{plan: Plan{Virtual: true}, refuses: map[string]error{gone: os.ErrNotExist, server: os.ErrNotExist}}
 	g.Expect(live(m, func([]byte, func([]byte) error) int { return 0 })).To(Succeed())
-	g.Expect(m.asked).To(ContainElements("write 86400 to /proc/sys/vm/stat_interval", gone))
+	g.Expect(m.asked).To(ContainElements("write 86400 to /proc/sys/vm/stat_interval", gone, server))
 	g.Expect(m.asked).To(ContainElements("write 5000000 to /proc/1/timerslack_ns", "write 5000000 to /proc/40/timerslack_ns"))
 	kinds, _ := m.said(g)
-	g.Expect(kinds).To(Equal("UE"), "a sysctl that this kernel does not have is no trouble")
+	g.Expect(kinds).To(Equal("UE"), "a sysctl that this kernel does not have is no trouble, nor is a server")
+
+	m = &machine{plan: Plan{Virtual: true}, refuses: map[string]error{"mount debugfs on /sys/kernel/debug": unix.ENODEV}}
+	g.Expect(live(m, func([]byte, func([]byte) error) int { return 0 })).To(Succeed())
+	g.Expect(m.asked).NotTo(ContainElement(server))
+	kinds, _ = m.said(g)
+	g.Expect(kinds).To(Equal("UE"), "nor is a kernel without debugfs")
 }
 
 func TestWhatWasMountedAlreadyIsNoTrouble(t *testing.T) {
