@@ -57,7 +57,7 @@ func newFabric() (*fabric, error) {
 
 func (f *fabric) open() (err error) {
 	// A switch has no addresses; IPv6 off keeps its own router solicitations and multicast reports off the
-	// cables. Only lo is there before this, and has none. That of "all" would need the kernel's lock of all
+	// cables. Only lo is there before this, and is no cable. That of "all" would need the kernel's lock of all
 	// network devices, and tries for it without a pause while others have it (addrconf_disable_ipv6).
 	if err := kernel.SetSysctl("net.ipv6.conf.default.disable_ipv6", "1"); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err

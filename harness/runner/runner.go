@@ -246,7 +246,7 @@ func (e *execution) execute() error {
 	// A spec's process lives for seconds and works for milliseconds: collecting garbage and
 	// spreading over the processors cost it a quarter more than they bring. One that runs many
 	// specs collects when it would become as large as several.
-	process.Env = append(os.Environ(), "GOGC=off", "GOMEMLIMIT=48MiB", "GOMAXPROCS=1", "GODEBUG=asyncpreemptoff=1")
+	process.Env = append(os.Environ(), "GOGC=off", "GOMEMLIMIT=32MiB", "GOMAXPROCS=1", "GODEBUG=asyncpreemptoff=1")
 	claims := e.options.Claims
 	if claims == nil {
 		claims = stage.ClaimsOf(specs)
