@@ -68,7 +68,7 @@ func refusal(r role.Request, a role.Answer) error {
 	case role.OpConnect:
 		op = "connect to " + address(r.Remote).String()
 	}
-	return &Errno{Op: op, Errno: a.Errno, At: time.Duration(a.At), Queued: queued(a.Queued)}
+	return &Errno{Op: op, Errno: a.Errno, At: time.Duration(a.At), Give: time.Duration(a.Give), Queued: queued(a.Queued)}
 }
 
 // result is what an application sees of the answer.

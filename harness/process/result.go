@@ -24,6 +24,7 @@ type Errno struct {
 	Op    string        // the call and what it was about: "connect to 192.0.2.1:7"
 	Errno unix.Errno    // never 0
 	At    time.Duration // monotonic time right after the call returned
+	Give  time.Duration // as in Result
 
 	// Queued is what lay in the error queue of a socket whose connect(2) failed, which is closed by
 	// now; the zero Queued if nothing did, as without IP_RECVERR.

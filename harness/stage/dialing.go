@@ -44,7 +44,7 @@ func (d *Dialing) Within(ctx context.Context, patience time.Duration) (end *End,
 	var refused *process.Errno
 	switch {
 	case errors.As(err, &refused):
-		outcome = Outcome{Call: "connect(2)", Errno: refused.Errno, At: refused.At, Queued: refused.Queued}
+		outcome = Outcome{Call: "connect(2)", Errno: refused.Errno, At: refused.At, Give: refused.Give, Queued: refused.Queued}
 	case errors.Is(err, context.DeadlineExceeded):
 		spec.Fail(fmt.Sprintf("the %s's connect(2) has not returned within %s", p.host, patience.Round(time.Millisecond)))
 	default:

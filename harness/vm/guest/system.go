@@ -10,6 +10,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/halfopen/halfopen/harness/internal/procfs"
 )
 
 // system is what PID 1 asks of the kernel, narrow enough to be played by a test.
@@ -30,14 +32,7 @@ type linux struct{}
 
 func (linux) ReadFile(path string) ([]byte, error) { return os.ReadFile(path) }
 
-func (linux) WriteFile(path, value string) error {
-	file, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	_, err = file.WriteString(value)
-	return errors.Join(err, file.Close())
-}
+func (linux) WriteFile(path, value string) error { return procfs.Write(path, value) }
 
 func (linux) Mount(fstype, target string) error {
 	if err := os.MkdirAll(target, 0o755); err != nil {
@@ -48,8 +43,8 @@ func (linux) Mount(fstype, target string) error {
 
 // moduleParameters are given to modules by their names.
 var moduleParameters = map[string]string{
-	// The table of a machine with an eighth of the memory, and as many entries at most: gc_worker walks it once a
-	// minute whether there is one or not, half of what an idle day costs.
+	// The table of a machine with an eighth of the memory: gc_worker walks it once a minute whether there is an entry
+	// or not, half of what an idle day cost, and so does whatever ends, a device or a namespace (nf_ct_iterate_cleanup).
 	"nf_conntrack": "hashsize=512",
 }
 
