@@ -54,17 +54,16 @@ func (p Profile) Settings() []Setting {
 		{"net.ipv4.icmp_ratemask", "0", "nor counts any of those answers against the limit of the whole kernel"},
 		{"net.ipv6.icmp.ratelimit", "0", "every packet that a firewall rejects is answered"},
 	}
-	// "default" is for interfaces yet to come; "all" is for those that are there.
-	for _, scope := range []string{"all", "default"} {
-		conf := "net.ipv6.conf." + scope + "."
-		settings = append(settings,
-			Setting{conf + "accept_dad", "0", "addresses can be used at once"},
-			Setting{conf + "dad_transmits", "0", "no duplicate address detection on the wire"},
-			Setting{conf + "accept_ra", "0", "no router tells hosts anything"},
-			Setting{conf + "autoconf", "0", "no addresses but ours"},
-			Setting{conf + "router_solicitations", "0", "nobody asks for a router"},
-		)
-	}
+	// "default" is what interfaces yet to come begin with. Of these, "all" has a say in accept_dad alone: the larger holds.
+	const conf = "net.ipv6.conf.default."
+	settings = append(settings,
+		Setting{"net.ipv6.conf.all.accept_dad", "0", "nor does any interface ask for it"},
+		Setting{conf + "accept_dad", "0", "addresses can be used at once"},
+		Setting{conf + "dad_transmits", "0", "no duplicate address detection on the wire"},
+		Setting{conf + "accept_ra", "0", "no router tells hosts anything"},
+		Setting{conf + "autoconf", "0", "no addresses but ours"},
+		Setting{conf + "router_solicitations", "0", "nobody asks for a router"},
+	)
 	custom, _ := p.Custom()
 	settings = append(settings, custom.settings()...)
 	if p == Scaled {

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -25,11 +24,7 @@ type cable struct {
 func (l *Lab) layCable(device string, machine *os.File) (*cable, error) {
 	var fd int
 	err := l.ns.do(func() (err error) {
-		link, err := net.InterfaceByName(device)
-		if err != nil {
-			return err
-		}
-		end, err := l.rtnl.LinkByName(device)
+		end, err := deviceNamed(device)
 		if err != nil {
 			return err
 		}
@@ -41,7 +36,7 @@ func (l *Lab) layCable(device string, machine *os.File) (*cable, error) {
 		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, int(all)); err != nil {
 			return err
 		}
-		return unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: link.Index})
+		return unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: end.Attrs().Index})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot lay the cable to %s: %w", device, err)

@@ -24,10 +24,14 @@ type fabric struct {
 	ns      *namespace
 	rtnl    *netlink.Handle
 	bridges map[string]netlink.Link
+	cables  int // that it has had
 }
 
 // ports is the device group that all ports are in, so that they can be taken away at once.
 const ports = 1
+
+// firstPort is the first port's index. That of each is given and not asked for; the kernel's own choices are small.
+const firstPort = 1000
 
 // spares are the fabrics of labs that are closed.
 var spares struct {
@@ -68,7 +72,7 @@ func (f *fabric) open() (err error) {
 	return nil
 }
 
-// bridge is the fabric's bridge of that name.
+// bridge is the fabric's bridge of that name, on the thread of its namespace.
 func (f *fabric) bridge(name string) (netlink.Link, error) {
 	if bridge, there := f.bridges[name]; there {
 		return bridge, nil
@@ -80,9 +84,9 @@ func (f *fabric) bridge(name string) (netlink.Link, error) {
 	if err := f.rtnl.LinkAdd(&netlink.Bridge{LinkAttrs: attrs, MulticastSnooping: &snooping}); err != nil {
 		return nil, fmt.Errorf("cannot add the bridge: %w", err)
 	}
-	bridge, err := f.rtnl.LinkByName(name)
+	bridge, err := deviceNamed(name)
 	if err != nil {
-		return nil, fmt.Errorf("cannot find the bridge: %w", err)
+		return nil, err
 	}
 	f.bridges[name] = bridge
 	return bridge, nil
@@ -93,6 +97,8 @@ func (f *fabric) bridge(name string) (netlink.Link, error) {
 func (f *fabric) port(name string, bridge netlink.Link) *netlink.Veth {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = name
+	attrs.Index = firstPort + f.cables
+	f.cables++
 	attrs.MasterIndex = bridge.Attrs().Index
 	attrs.Flags = net.FlagUp
 	attrs.Group = ports

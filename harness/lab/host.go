@@ -79,12 +79,8 @@ func (h *Host) plugIn(cable *netlink.Veth) error {
 	if err := h.lab.rtnl.LinkAdd(cable); err != nil {
 		return fmt.Errorf("cannot add the cable of %s: %w", h.name, err)
 	}
-	port, err := h.lab.rtnl.LinkByName(h.name)
-	if err != nil {
-		return fmt.Errorf("cannot find the port of %s: %w", h.name, err)
-	}
-	h.port = port
-	h.lab.record.AddPort(h.name, port.Attrs().Index)
+	h.port = cable
+	h.lab.record.AddPort(h.name, cable.Index)
 	return nil
 }
 
@@ -204,6 +200,15 @@ func (h *Host) Counters() (socket.Counters, error) {
 		return socket.Counters{}, err
 	}
 	return stack.Counters()
+}
+
+// IPv6Counters are those of IPv6, which are none of Counters.
+func (h *Host) IPv6Counters() (socket.Counters, error) {
+	stack, err := h.on()
+	if err != nil {
+		return socket.Counters{}, err
+	}
+	return stack.IPv6Counters()
 }
 
 // Timeouts are the settings the host's kernel really has.

@@ -20,7 +20,7 @@ func (l *Lab) InjectReset(to *Host, src, dst netip.AddrPort, seq uint32) error {
 // InjectReset puts a RST on the router's near cable that looks as if a client had sent it; the router
 // does with it what it does with such a segment.
 func (r *Router) InjectReset(src, dst netip.AddrPort, seq uint32) error {
-	return r.lab.injectReset(r.name, r.link[0].Attrs().HardwareAddr, r.port[0], src, dst, seq)
+	return r.lab.injectReset(r.name, routerMAC(0), r.port[0], src, dst, seq)
 }
 
 func (l *Lab) injectReset(name string, mac net.HardwareAddr, port netlink.Link, src, dst netip.AddrPort, seq uint32) error {

@@ -55,11 +55,7 @@ func (s *Local) start(profile kernel.Profile, settings map[string]string) (err e
 	if s.rtnl, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
 		return fmt.Errorf("cannot open rtnetlink: %w", err)
 	}
-	lo, err := s.rtnl.LinkByName("lo")
-	if err != nil {
-		return fmt.Errorf("cannot find lo: %w", err)
-	}
-	if err := s.rtnl.LinkSetUp(lo); err != nil {
+	if err := s.rtnl.LinkSetUp(loopback); err != nil {
 		return fmt.Errorf("cannot bring up lo: %w", err)
 	}
 	s.diag, err = socket.Open()
@@ -68,9 +64,9 @@ func (s *Local) start(profile kernel.Profile, settings map[string]string) (err e
 
 // Adopt moves a device of the calling thread's namespace into the stack, as the one that Configure is about.
 func (s *Local) Adopt(name string) error {
-	link, err := netlink.LinkByName(name)
+	link, err := deviceNamed(name)
 	if err != nil {
-		return fmt.Errorf("cannot find %s: %w", name, err)
+		return err
 	}
 	if err := netlink.LinkSetNsFd(link, int(s.ns.file.Fd())); err != nil {
 		return fmt.Errorf("cannot move %s into the host's stack: %w", name, err)
@@ -92,9 +88,9 @@ func (s *Local) Surrender() error {
 		return fmt.Errorf("cannot hold this network namespace: %w", err)
 	}
 	defer here.Close()
-	link, err := s.rtnl.LinkByName(device)
+	link, err := s.ns.device(device)
 	if err != nil {
-		return fmt.Errorf("cannot find %s: %w", device, err)
+		return err
 	}
 	if err := s.rtnl.LinkSetNsFd(link, int(here.Fd())); err != nil {
 		return fmt.Errorf("cannot take %s back: %w", device, err)
@@ -132,8 +128,8 @@ func (s *Local) Check(name string) error {
 
 // Configure implements Stack.
 func (s *Local) Configure(addresses []netip.Prefix, gateways []netip.Addr) (err error) {
-	if s.link, err = s.rtnl.LinkByName(device); err != nil {
-		return fmt.Errorf("cannot find %s: %w", device, err)
+	if s.link, err = s.ns.device(device); err != nil {
+		return err
 	}
 	if err := s.ns.do(func() error { return disableTxChecksumOffload(device) }); err != nil {
 		return err
@@ -196,7 +192,7 @@ func (s *Local) AddAddressTo(device string, address netip.Addr) error {
 			return err
 		}
 	}
-	link, err := s.rtnl.LinkByName(device)
+	link, err := s.ns.device(device)
 	if err != nil {
 		return err
 	}
@@ -290,6 +286,15 @@ func (s *Local) Timeouts() (timeouts kernel.Timeouts, err error) {
 func (s *Local) Counters() (counters socket.Counters, err error) {
 	err = s.ns.do(func() error {
 		counters, err = socket.ReadCounters()
+		return err
+	})
+	return counters, err
+}
+
+// IPv6Counters implements Stack.
+func (s *Local) IPv6Counters() (counters socket.Counters, err error) {
+	err = s.ns.do(func() error {
+		counters, err = socket.ReadIPv6Counters()
 		return err
 	})
 	return counters, err

@@ -51,7 +51,7 @@ func (l *Lab) AddRouter(name string) (r *Router, err error) {
 		return nil, fmt.Errorf("cannot set up %s: %w", name, err)
 	}
 	for i, n := range []*network{l.near, r.far} {
-		if r.link[i], r.port[i], err = r.plugIn(n, []string{nearDevice, farDevice}[i], byte(0xf0+i)); err != nil {
+		if r.link[i], r.port[i], err = r.plugIn(n, []string{nearDevice, farDevice}[i], routerMAC(i)); err != nil {
 			return nil, fmt.Errorf("cannot set up %s: %w", name, err)
 		}
 		n.routed = true
@@ -76,21 +76,23 @@ func (r *Router) start() (err error) {
 	return nil
 }
 
+// routerMAC is the hardware address of a router's first or second device.
+func routerMAC(device int) net.HardwareAddr {
+	return net.HardwareAddr{0x02, 0, 0, 0, 0, byte(0xf0 + device)}
+}
+
 // plugIn runs a cable from a network to the router and gives the router its addresses there.
-func (r *Router) plugIn(n *network, name string, mac byte) (link, port netlink.Link, err error) {
+func (r *Router) plugIn(n *network, name string, mac net.HardwareAddr) (link, port netlink.Link, err error) {
 	cable := r.lab.port(r.name+"-"+name, n.bridge)
 	cable.PeerName = name
-	cable.PeerHardwareAddr = net.HardwareAddr{0x02, 0, 0, 0, 0, mac}
+	cable.PeerHardwareAddr = mac
 	cable.PeerNamespace = netlink.NsFd(r.ns.file.Fd())
 	if err := r.lab.rtnl.LinkAdd(cable); err != nil {
 		return nil, nil, fmt.Errorf("cannot add the cable %s: %w", name, err)
 	}
-	if port, err = r.lab.rtnl.LinkByName(cable.Name); err != nil {
-		return nil, nil, fmt.Errorf("cannot find the port %s: %w", cable.Name, err)
-	}
-	r.lab.record.AddRouterPort(r.name, port.Attrs().Index)
-	if link, err = r.rtnl.LinkByName(name); err != nil {
-		return nil, nil, fmt.Errorf("cannot find %s: %w", name, err)
+	r.lab.record.AddRouterPort(r.name, cable.Index)
+	if link, err = r.ns.device(name); err != nil {
+		return nil, nil, err
 	}
 	if err := r.ns.do(func() error { return disableTxChecksumOffload(name) }); err != nil {
 		return nil, nil, err
@@ -110,7 +112,7 @@ func (r *Router) plugIn(n *network, name string, mac byte) (link, port netlink.L
 			return nil, nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	return link, port, nil
+	return link, cable, nil
 }
 
 // addresses are the router's in a network, in each family that the kernel has.

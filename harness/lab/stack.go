@@ -42,6 +42,8 @@ type Stack interface {
 	Timeouts() (kernel.Timeouts, error)
 	// Counters are the SNMP and netstat counters at this moment.
 	Counters() (socket.Counters, error)
+	// IPv6Counters are those of IPv6, which are none of Counters.
+	IPv6Counters() (socket.Counters, error)
 
 	// Socket is what the kernel thinks of the connection with these ends; its state is socket.Gone when
 	// it has none.

@@ -86,6 +86,7 @@ const (
 	sysctlInt      method = "sysctl"
 	timeouts       method = "timeouts"
 	counters       method = "counters"
+	ipv6Counters   method = "IPv6 counters"
 	socketOf       method = "socket"
 	socketsOf      method = "sockets"
 	destroySocket  method = "destroy-socket"

@@ -201,6 +201,7 @@ var methods = map[method]handler{
 	sysctlInt:     ofStack(func(stack *lab.Local, name string) (any, error) { return stack.SysctlInt(name) }),
 	timeouts:      ofStack(func(stack *lab.Local, _ nothing) (any, error) { return stack.Timeouts() }),
 	counters:      ofStack(func(stack *lab.Local, _ nothing) (any, error) { return stack.Counters() }),
+	ipv6Counters:  ofStack(func(stack *lab.Local, _ nothing) (any, error) { return stack.IPv6Counters() }),
 	socketOf:      ofStack(func(stack *lab.Local, e ends) (any, error) { return stack.Socket(e.Local, e.Remote) }),
 	socketsOf:     ofStack(func(stack *lab.Local, _ nothing) (any, error) { return stack.Sockets() }),
 	destroySocket: telling(func(stack *lab.Local, e ends) error { return stack.DestroySocket(e.Local, e.Remote) }),

@@ -76,7 +76,10 @@ func (s stack) SetSysctl(name, value string) error   { return s.tell(setSysctl, 
 func (s stack) SysctlInt(name string) (int, error)   { return get[int](s, sysctlInt, name) }
 func (s stack) Timeouts() (kernel.Timeouts, error)   { return get[kernel.Timeouts](s, timeouts, nil) }
 func (s stack) Counters() (socket.Counters, error)   { return get[socket.Counters](s, counters, nil) }
-func (s stack) Accept(filter string) error           { return s.tell(accept, filter) }
+func (s stack) IPv6Counters() (socket.Counters, error) {
+	return get[socket.Counters](s, ipv6Counters, nil)
+}
+func (s stack) Accept(filter string) error { return s.tell(accept, filter) }
 
 func (s stack) AddAddressTo(device string, address netip.Addr) error {
 	return s.tell(addAddressTo, deviceAddress{device, address})

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,23 +15,36 @@ import (
 // every connection's start and asks for one or two of the 400.
 type Counters struct {
 	Tables string // /proc/net/snmp and netstat: a line of names and a line of values, both with their group in front
-	Pairs  string // /proc/net/snmp6: a name and a value on each line; empty on a kernel without IPv6
+	Pairs  string // /proc/net/snmp6: a name and a value on each line
 }
 
-// ReadCounters reads the counters of the calling thread's network namespace.
+// folder is where the kernel shows the counters of the calling thread's namespace: /proc/self/net would be that of the
+// process's first thread.
+const folder = "/proc/thread-self/net/"
+
+// ReadCounters reads the counters of the calling thread's network namespace, but for those of IPv6.
 func ReadCounters() (Counters, error) {
-	// /proc/self/net would be the namespace of the process's first thread.
-	const folder = "/proc/thread-self/net/"
 	snmp, err := procfs.Read(folder + "snmp")
 	netstat, err2 := procfs.Read(folder + "netstat")
-	snmp6, err3 := procfs.Read(folder + "snmp6")
-	if errors.Is(err3, fs.ErrNotExist) {
-		err3 = nil
-	}
-	if err := errors.Join(err, err2, err3); err != nil {
+	if err := errors.Join(err, err2); err != nil {
 		return Counters{}, fmt.Errorf("read the counters: %w", err)
 	}
-	return Counters{Tables: string(snmp) + string(netstat), Pairs: string(snmp6)}, nil
+	return Counters{Tables: string(snmp) + string(netstat)}, nil
+}
+
+// ReadIPv6Counters reads the counters of IPv6, which the kernel writes by themselves, and as slowly as all others
+// together. A kernel without IPv6 has none.
+func ReadIPv6Counters() (Counters, error) {
+	snmp6, err := procfs.Read(folder + "snmp6")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Counters{}, fmt.Errorf("read the counters of IPv6: %w", err)
+	}
+	return Counters{Pairs: string(snmp6)}, nil
+}
+
+// OfIPv6 tells whether a counter of that name is one of ReadIPv6Counters.
+func OfIPv6(name string) bool {
+	return slices.ContainsFunc([]string{"Ip6", "Icmp6", "Udp6", "UdpLite6"}, func(group string) bool { return strings.HasPrefix(name, group) })
 }
 
 // Value is a counter by its name: "TCPTimeouts", "OutRsts", "RetransSegs"; known is false, and the value 0, where

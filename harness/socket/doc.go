@@ -10,7 +10,7 @@
 // Timer is the one that the kernel will act on next. The kernel shows one of them: the
 // retransmission timer, else the keepalive timer (net/ipv4/inet_diag.c, inet_sk_diag_fill).
 //
-// Counters are the namespace's SNMP and TcpExt counters. A counter that the kernel does not have
+// Counters are the namespace's SNMP and TcpExt counters; those of IPv6 are read by themselves. A counter that the kernel does not have
 // reads 0, and so does its difference.
 //
 // # Units

@@ -49,7 +49,7 @@ type End struct {
 	socket        *process.Socket // of a Process
 	local, remote netip.AddrPort
 	timeouts      kernel.Timeouts // the host's settings when the connection was established
-	counters      socket.Counters // the host's counters then
+	counters      socket.Counters // the host's counters then, but for those of IPv6
 	seen          socket.State    // the last state noted
 
 	keepalive   *KeepaliveOptions // set by the spec; nil where the host's settings hold
@@ -149,8 +149,11 @@ func (e *End) ReachesBy(ctx context.Context, state socket.State, deadline time.D
 }
 
 // Counted is by how much a counter of the end's host has risen since the connection was
-// established (names as in nstat(8), without the prefix).
+// established (names as in nstat(8), without the prefix). Those of IPv6 are Host.Counter's alone.
 func (e *End) Counted(name string) int {
+	if socket.OfIPv6(name) {
+		broken(fmt.Errorf("%s was not read when the connection was established: compare two of Host.Counter", name))
+	}
 	now, err := e.Host.lab.Counters()
 	mustStage(err)
 	return now.Since(e.counters, name)

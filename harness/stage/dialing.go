@@ -163,7 +163,11 @@ func (d *Dialing) RequestGoneIn(ctx context.Context, since time.Duration, window
 
 // Counter is a counter of the host now (names as in nstat(8), without the prefix).
 func (h *Host) Counter(name string) int {
-	counters, err := h.lab.Counters()
+	read := h.lab.Counters
+	if socket.OfIPv6(name) {
+		read = h.lab.IPv6Counters
+	}
+	counters, err := read()
 	mustStage(err)
 	value, _ := counters.Value(name)
 	return int(value)

@@ -68,20 +68,16 @@ func (e *End) IsMisled(ctx context.Context, report lab.ICMPError, segment wire.S
 }
 
 // receivedICMP is how many ICMP messages the host has received in the spec's family.
-func (h *Host) receivedICMP() uint64 {
-	counters, err := h.lab.Counters()
-	mustStage(err)
-	name := "IcmpInMsgs"
+func (h *Host) receivedICMP() int {
 	if h.scene.identity.Family == 6 {
-		name = "Icmp6InMsgs"
+		return h.Counter("Icmp6InMsgs")
 	}
-	received, _ := counters.Value(name)
-	return received
+	return h.Counter("IcmpInMsgs")
 }
 
 // awaitICMP waits until the host has received an ICMP message more. Most often it has when the switch has
 // sent it, which runs the receiving too; a processor that is behind with its packets takes longer.
-func (h *Host) awaitICMP(ctx context.Context, before uint64) {
+func (h *Host) awaitICMP(ctx context.Context, before int) {
 	deadline, period := mono.Now()+Soon, time.Millisecond
 	for h.receivedICMP() == before {
 		if mono.Now() > deadline {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,12 +16,7 @@ const largestFrame = 1 << 17
 // read takes frames off the socket until it is closed, sleeping in the netpoller in between.
 func (c *Capture) read() {
 	defer close(c.done)
-	r := reader{
-		capture: c,
-		decoder: newDecoder(),
-		buffer:  make([]byte, largestFrame),
-		control: make([]byte, unix.CmsgSpace(16)),
-	}
+	r := &reader{capture: c, decoder: newDecoder(), buffer: make([]byte, largestFrame)}
 	var failure error
 	err := c.socket.Read(func(fd uintptr) bool {
 		for {
@@ -49,31 +45,46 @@ type reader struct {
 	capture *Capture
 	decoder *decoder
 	buffer  []byte
-	control []byte
+	control [64]byte // room for a time stamp
+	link    unix.RawSockaddrLinklayer
+	into    unix.Iovec
+	message unix.Msghdr
+}
+
+// receive is recvmsg(2) into the reader's buffers. It tells the Go runtime nothing of the call, which never waits: the
+// runtime would wake its watch over calls that do (sysmon), a thread, for every few frames.
+func (r *reader) receive(fd int) (length int, err error) {
+	r.into.Base = &r.buffer[0]
+	r.into.SetLen(len(r.buffer))
+	r.message = unix.Msghdr{Name: (*byte)(unsafe.Pointer(&r.link)), Namelen: unix.SizeofSockaddrLinklayer, Iov: &r.into, Control: &r.control[0]}
+	r.message.SetIovlen(1)
+	r.message.SetControllen(len(r.control))
+	n, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&r.message)), unix.MSG_TRUNC|unix.MSG_DONTWAIT)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil // MSG_TRUNC: of the frame, even if it is longer than the buffer
 }
 
 // readFrame takes one frame; errors are the kernel's, EAGAIN when there is none.
 func (r *reader) readFrame(fd int) error {
-	n, controlLength, flags, from, err := unix.Recvmsg(fd, r.buffer, r.control, unix.MSG_TRUNC)
+	length, err := r.receive(fd)
 	if err != nil {
 		return err
 	}
-	length := n // MSG_TRUNC: of the frame, even if it is longer than the buffer
-	n = min(n, len(r.buffer))
-	if flags&unix.MSG_TRUNC != 0 {
+	if r.message.Flags&unix.MSG_TRUNC != 0 {
 		return fmt.Errorf("a frame of %d bytes is longer than %d", length, len(r.buffer))
 	}
-	link, ok := from.(*unix.SockaddrLinklayer)
-	if !ok {
-		return fmt.Errorf("a frame came without its interface: %T", from)
+	if r.link.Family != unix.AF_PACKET {
+		return fmt.Errorf("a frame came without its interface: address family %d", r.link.Family)
 	}
-	at, err := r.stamp(r.control[:controlLength])
+	at, err := stamped(r.control[:r.message.Controllen])
 	if err != nil {
 		return err
 	}
-	data := append([]byte(nil), r.buffer[:n]...)
+	data := append([]byte(nil), r.buffer[:length]...)
 	decoded := r.decoder.decode(data)
-	outgoing := link.Pkttype == unix.PACKET_OUTGOING
+	outgoing := r.link.Pkttype == unix.PACKET_OUTGOING
 	if decoded.marker != nil {
 		// The marker's second crossing of lo is the one that has been through the backlog.
 		if !outgoing {
@@ -81,20 +92,21 @@ func (r *reader) readFrame(fd int) error {
 		}
 		return nil
 	}
-	r.capture.add(at, link.Ifindex, outgoing, data, length, decoded)
+	r.capture.add(at, int(r.link.Ifindex), outgoing, data, length, decoded)
 	return nil
 }
 
-// stamp is the kernel's time stamp of the frame, as monotonic time.
-func (r *reader) stamp(control []byte) (time.Duration, error) {
-	messages, err := unix.ParseSocketControlMessage(control)
-	if err != nil {
-		return 0, fmt.Errorf("a frame's control messages: %w", err)
-	}
-	for _, message := range messages {
-		if message.Header.Level == unix.SOL_SOCKET && message.Header.Type == unix.SCM_TIMESTAMPNS && len(message.Data) >= 16 {
-			return timespec(message.Data) - realOffset(), nil
+// stamped is the kernel's time stamp of a frame, as monotonic time, from its control messages.
+func stamped(control []byte) (time.Duration, error) {
+	for len(control) > 0 {
+		header, data, rest, err := unix.ParseOneSocketControlMessage(control)
+		if err != nil {
+			return 0, fmt.Errorf("a frame's control messages: %w", err)
 		}
+		if header.Level == unix.SOL_SOCKET && header.Type == unix.SCM_TIMESTAMPNS && len(data) >= 16 {
+			return timespec(data) - realOffset(), nil
+		}
+		control = rest
 	}
 	return 0, errors.New("a frame came without a time stamp")
 }

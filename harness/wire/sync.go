@@ -155,17 +155,15 @@ func (c *Capture) markerRead(payload []byte) {
 type markerSocket struct {
 	file   *os.File
 	socket syscall.RawConn
-	lo     int    // interface index
 	cookie uint64 // tells this capture's markers from another's
 	calls  uint64 // of Sync; guarded by Capture.mu
 }
 
+// loopback is lo, which has the same index in every network namespace (LOOPBACK_IFINDEX).
+var loopback = &netlink.Device{LinkAttrs: netlink.LinkAttrs{Name: "lo", Index: 1}}
+
 func openMarkerSocket() (markerSocket, error) {
-	lo, err := netlink.LinkByName("lo")
-	if err != nil {
-		return markerSocket{}, fmt.Errorf("the switch's lo could not be found: %w", err)
-	}
-	if err := netlink.LinkSetUp(lo); err != nil {
+	if err := netlink.LinkSetUp(loopback); err != nil {
 		return markerSocket{}, fmt.Errorf("the switch's lo could not be brought up: %w", err)
 	}
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
@@ -183,7 +181,7 @@ func openMarkerSocket() (markerSocket, error) {
 		file.Close()
 		return markerSocket{}, fmt.Errorf("the marker's packet socket: %w", err)
 	}
-	return markerSocket{file: file, socket: socket, lo: lo.Attrs().Index, cookie: cookie}, nil
+	return markerSocket{file: file, socket: socket, cookie: cookie}, nil
 }
 
 func (m *markerSocket) send(call uint64) error {
@@ -196,7 +194,7 @@ func (m *markerSocket) send(call uint64) error {
 	}
 	var sendErr error
 	err := m.socket.Control(func(fd uintptr) {
-		sendErr = unix.Sendto(int(fd), frame.Bytes(), 0, &unix.SockaddrLinklayer{Ifindex: m.lo, Protocol: networkOrder(uint16(markerType))})
+		sendErr = unix.Sendto(int(fd), frame.Bytes(), 0, &unix.SockaddrLinklayer{Ifindex: loopback.Index, Protocol: networkOrder(uint16(markerType))})
 	})
 	if err := errors.Join(err, sendErr); err != nil {
 		return fmt.Errorf("marker frame: %w", err)
