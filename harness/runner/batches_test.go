@@ -24,3 +24,12 @@ func TestABatchHasOneSabotage(t *testing.T) {
 	r := &run{options: Options{Procs: 1, Batch: 8}, jobs: []Job{{Sabotage: "drop-fin"}, {Sabotage: "no-reboot"}, {Sabotage: "drop-fin"}}}
 	g.Expect(r.batches([]int{0, 1, 2})).To(Equal([][]int{{0, 2}, {1}}))
 }
+
+func TestWhatLastsLongerThanAllOthersIsAlone(t *testing.T) {
+	g := NewWithT(t)
+	r := &run{options: Options{Procs: 2, Batch: 4}}
+	for _, seconds := range []int{86400, 4, 0, 0} {
+		r.jobs = append(r.jobs, Job{Spec: stage.Spec{Priority: seconds}})
+	}
+	g.Expect(r.batches([]int{0, 1, 2, 3})).To(Equal([][]int{{0}, {1, 2, 3}}))
+}

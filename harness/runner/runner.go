@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"github.com/halfopen/halfopen/harness/claim"
+	"github.com/halfopen/halfopen/harness/kernel"
 	"github.com/halfopen/halfopen/harness/report"
 	"github.com/halfopen/halfopen/harness/stage"
 )
@@ -105,7 +106,8 @@ type run struct {
 // batches deals the jobs out to as many processes as can be at work at once, or to more where a batch would be
 // too large. Those of a batch have their sabotage in common.
 func (r *run) batches(order []int) (batches [][]int) {
-	size := max(1, min(r.options.Batch, (len(order)+r.options.Procs-1)/r.options.Procs))
+	most := max(1, r.options.Batch)
+	fair := min(most, (len(order)+r.options.Procs-1)/r.options.Procs)
 	alike := map[string][]int{}
 	var sabotages []string
 	for _, i := range order {
@@ -116,27 +118,38 @@ func (r *run) batches(order []int) (batches [][]int) {
 		alike[sabotage] = append(alike[sabotage], i)
 	}
 	for _, sabotage := range sabotages {
-		batches = append(batches, r.deal(alike[sabotage], size)...)
+		jobs := alike[sabotage]
+		batches = append(batches, r.deal(jobs, (len(jobs)+fair-1)/fair, most)...)
 	}
 	return batches
 }
 
-// deal makes batches of at most so many jobs: one job after another, those that last longest first, each to the
-// batch that would be through first.
-func (r *run) deal(order []int, size int) [][]int {
-	batches := make([][]int, (len(order)+size-1)/size)
-	seconds := make([]int, len(batches))
+// deal makes so many batches of at most so many jobs each: one job after another, those that last longest first, each
+// to the batch that would be through first.
+func (r *run) deal(order []int, number, most int) [][]int {
+	batches := make([][]int, number)
+	seconds := make([]int, number)
 	for _, i := range order {
 		least := -1
 		for j := range batches {
-			if len(batches[j]) < size && (least < 0 || seconds[j] < seconds[least]) {
+			if len(batches[j]) < most && (least < 0 || seconds[j] < seconds[least]) {
 				least = j
 			}
 		}
 		batches[least] = append(batches[least], i)
-		seconds[least] += 1 + r.jobs[i].Spec.Priority // the one for its stage, its rest and what a priority leaves out
+		seconds[least] += r.weight(r.jobs[i].Spec)
 	}
 	return batches
+}
+
+// weight is about how many seconds a spec lasts, with one for its stage, its rest and what a priority leaves out. With the
+// kernel's defaults it is about how many thousands of them: a priority is that of a spec's scaled waits, if it has
+// any, and of one that lasts a day a day's.
+func (r *run) weight(spec stage.Spec) int {
+	if r.options.Profile == string(kernel.Defaults) {
+		return 1 + spec.Priority/1000
+	}
+	return 1 + spec.Priority
 }
 
 // process runs a batch in a process of its own and returns what of it is still to be run: what had
@@ -246,7 +259,7 @@ func (e *execution) execute() error {
 	// A spec's process lives for seconds and works for milliseconds: collecting garbage and
 	// spreading over the processors cost it a quarter more than they bring. One that runs many
 	// specs collects when it would become as large as several.
-	process.Env = append(os.Environ(), "GOGC=off", "GOMEMLIMIT=32MiB", "GOMAXPROCS=1", "GODEBUG=asyncpreemptoff=1")
+	process.Env = append(os.Environ(), "GOGC=off", "GOMEMLIMIT=40MiB", "GOMAXPROCS=1", "GODEBUG=asyncpreemptoff=1")
 	claims := e.options.Claims
 	if claims == nil {
 		claims = stage.ClaimsOf(specs)

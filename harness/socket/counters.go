@@ -29,7 +29,7 @@ func ReadCounters() (Counters, error) {
 	if err := errors.Join(err, err2); err != nil {
 		return Counters{}, fmt.Errorf("read the counters: %w", err)
 	}
-	return Counters{Tables: string(snmp) + string(netstat)}, nil
+	return Counters{Tables: string(append(snmp, netstat...))}, nil
 }
 
 // ReadIPv6Counters reads the counters of IPv6, which the kernel writes by themselves, and as slowly as all others

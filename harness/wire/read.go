@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 	"unsafe"
 
@@ -16,7 +17,9 @@ const largestFrame = 1 << 17
 // read takes frames off the socket until it is closed, sleeping in the netpoller in between.
 func (c *Capture) read() {
 	defer close(c.done)
-	r := &reader{capture: c, decoder: newDecoder(), buffer: make([]byte, largestFrame)}
+	r := readers.Get().(*reader)
+	r.capture, r.decoder = c, newDecoder()
+	defer readers.Put(r)
 	var failure error
 	err := c.socket.Read(func(fd uintptr) bool {
 		for {
@@ -41,10 +44,13 @@ func (c *Capture) read() {
 	c.failure = fmt.Errorf("%w: reading ended: %w", ErrIncomplete, errors.Join(err, failure))
 }
 
+// readers are those of captures that have ended: their buffers are a fifth of all memory that a spec takes.
+var readers = sync.Pool{New: func() any { return new(reader) }}
+
 type reader struct {
 	capture *Capture
 	decoder *decoder
-	buffer  []byte
+	buffer  [largestFrame]byte
 	control [64]byte // room for a time stamp
 	link    unix.RawSockaddrLinklayer
 	into    unix.Iovec

@@ -76,8 +76,11 @@ func (c *Capture) sync(ctx context.Context) error {
 	return nil
 }
 
-// onEveryCPU runs the function once on each CPU this process may use, on a thread of its own.
+// onEveryCPU runs the function once on each CPU this process may use; where there are several, on a thread of its own.
 func onEveryCPU(run func() error) error {
+	if runtime.NumCPU() == 1 {
+		return run()
+	}
 	result := make(chan error)
 	go func() {
 		// Not unlocked if the affinity could not be restored: the thread then dies with the
@@ -93,13 +96,11 @@ func onEveryCPU(run func() error) error {
 			if !allowed.IsSet(cpu) {
 				continue
 			}
-			if allowed.Count() > 1 {
-				var one unix.CPUSet
-				one.Set(cpu)
-				if err := unix.SchedSetaffinity(0, &one); err != nil {
-					errs = append(errs, fmt.Errorf("CPU affinity: %w", err))
-					break
-				}
+			var one unix.CPUSet
+			one.Set(cpu)
+			if err := unix.SchedSetaffinity(0, &one); err != nil {
+				errs = append(errs, fmt.Errorf("CPU affinity: %w", err))
+				break
 			}
 			errs = append(errs, run())
 		}

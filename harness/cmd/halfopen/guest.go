@@ -69,10 +69,6 @@ func decodeNews(message []byte) (news guestNews, capture []byte, err error) {
 // guestResults is the folder in a guest in which specs leave their captures.
 const guestResults = "/results"
 
-// guestBatch is how many specs a process in a guest runs: where every instruction is emulated, to
-// start this program costs as much as half a spec.
-const guestBatch = 32
-
 // serveHost is PID 1's work in a machine that is a host of a lab.
 func serveHost() error {
 	line, err := guest.OpenControl()
@@ -129,7 +125,7 @@ func proveHere(encoded []byte, send func([]byte) error) error {
 	tell(guestNews{Begun: &guestBegun{Kernel: tested, Date: report.Stamp(began)}}, nil)
 	index := func(j runner.Job) int { return slices.Index(job.Specs, j.Spec) }
 	_, err = runner.Run(ctx, plan, runner.Options{
-		Profile: job.Profile, Out: guestResults, Procs: job.Procs, Batch: guestBatch, Claims: job.Claims,
+		Profile: job.Profile, Out: guestResults, Procs: job.Procs, Batch: guestSpecs, Claims: job.Claims,
 		Started: func(j runner.Job) {
 			i := index(j)
 			tell(guestNews{Started: &i}, nil)

@@ -50,10 +50,10 @@ var labModules = []string{
 }
 
 // guestProcs is how many specs run at once in a guest of so much memory (MiB), whatever the machine
-// around it has: it decides what the guest does when. A process that runs many specs takes up to 32 MiB,
-// its two hosts' processes as much again, and the program and the kernel 160. On the virtual clock more
-// of them at once win nothing: waiting is free there.
-func guestProcs(memory int) int { return max(1, (memory-160)/64) }
+// around it has: it decides what the guest does when. A process that runs many specs and those on its two
+// hosts take up to 48 MiB, and the program and the kernel 160 (seven get by with 412). On the virtual clock more
+// of them at once win little: waiting is free there but for what the kernel does by itself.
+func guestProcs(memory int) int { return max(1, (memory-160)/48) }
 
 // proveInGuest is prove for a kernel that is booted for it.
 func (c *runCommand) proveInGuest(ctx context.Context, catalogue *claim.Catalogue, plan []runner.Job) error {

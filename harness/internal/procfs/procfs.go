@@ -5,6 +5,7 @@ package procfs
 import (
 	"errors"
 	"os"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,20 +17,23 @@ func Read(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer unix.Close(fd)
-	content := make([]byte, 0, 4096) // the kernel gives a page at a time
+	page := pages.Get().(*[4096]byte) // the kernel gives as much at a time
+	defer pages.Put(page)
+	var content []byte
 	for {
-		n, err := again(func() (int, error) { return unix.Read(fd, content[len(content):cap(content)]) })
+		n, err := again(func() (int, error) { return unix.Read(fd, page[:]) })
 		if err != nil {
 			return nil, &os.PathError{Op: "read", Path: path, Err: err}
 		}
 		if n == 0 {
 			return content, nil
 		}
-		if content = content[:len(content)+n]; len(content) == cap(content) {
-			content = append(content, 0)[:len(content)]
-		}
+		content = append(content, page[:n]...)
 	}
 }
+
+// pages are for what is read: most files are ten bytes long.
+var pages = sync.Pool{New: func() any { return new([4096]byte) }}
 
 // Write gives the file a value, by one write(2) as sysctls need it. One that is not there is os.ErrNotExist to
 // errors.Is, and is not created. Errors are an [os.PathError].
