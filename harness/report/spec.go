@@ -20,7 +20,7 @@ type SpecResult struct {
 	Observations []Observation `json:"observations,omitempty"`
 	Reason       string        `json:"reason,omitempty"`   // unless it passed: expected and seen, the missing feature, what broke; may have several lines
 	State        string        `json:"state,omitempty"`    // of the survivor's socket at the end: state, timer
-	Packets      []string      `json:"packets,omitempty"`  // the capture, a line a segment or a note; shortened, see Ladder
+	Packets      []string      `json:"packets,omitempty"`  // unless it passed: the capture, a line a segment or a note; shortened, see Ladder
 	Pcapng       string        `json:"pcapng,omitempty"`   // the capture's file, relative to the results' folder
 	Location     string        `json:"location,omitempty"` // FILE:LINE of the spec or of the failed expectation
 	Rerun        string        `json:"rerun,omitempty"`    // the one command that runs just this spec again

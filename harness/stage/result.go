@@ -13,21 +13,17 @@ import (
 	"github.com/halfopen/halfopen/harness/report"
 )
 
-// describe adds what the spec's cables looked like, and its sockets too if it failed: what its
-// message cannot know.
-func (s *scene) describe(failed bool) {
+// describe adds what the cables and the sockets of a spec that failed looked like: what its message cannot know. Of one
+// that passed the capture tells it.
+func (s *scene) describe() {
 	var packets []string
 	for _, conversation := range s.lab.Wire().Conversations() {
 		packets = append(packets, strings.Split(strings.TrimSpace(conversation.String()), "\n")...)
 	}
-	seen := evidence{Packets: report.Ladder(packets)}
-	visibility := ReportEntryVisibilityNever
-	if failed {
-		seen.State, seen.Rerun = s.states(), s.rerun()
-		seen.Claim, seen.Sources = s.claim.Text, strings.Join(s.claim.Sources, ", ")
-		visibility = ReportEntryVisibilityFailureOrVerbose
-	}
-	AddReportEntry(evidenceEntry, seen, visibility)
+	AddReportEntry(evidenceEntry, evidence{
+		Claim: s.claim.Text, Sources: strings.Join(s.claim.Sources, ", "), State: s.states(), Rerun: s.rerun(),
+		Packets: report.Ladder(packets),
+	}, ReportEntryVisibilityFailureOrVerbose)
 }
 
 // states says what the kernels think of the spec's sockets.
@@ -48,7 +44,7 @@ func (s *scene) states() string {
 	return strings.Join(states, "; ")
 }
 
-// evidence is what a spec leaves beside its verdict; only the packets if it holds.
+// evidence is what a spec that failed leaves beside its verdict.
 type evidence struct {
 	Claim, Sources, State, Rerun string
 	Packets                      []string // as report.SpecResult has them

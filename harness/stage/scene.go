@@ -118,7 +118,9 @@ func (s *scene) host(host *lab.Host, err error) *Host {
 func (s *scene) strike(ctx context.Context, out string) {
 	err := s.lab.Wire().Sync(ctx)
 	failed := CurrentSpecReport().Failed()
-	s.describe(failed)
+	if failed {
+		s.describe()
+	}
 	s.lab.Note("the spec ends")
 	file := s.identity.FileName() + ".pcapng"
 	switch {
