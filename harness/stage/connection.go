@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/halfopen/halfopen/harness/kernel"
@@ -48,9 +49,9 @@ type End struct {
 
 	socket        *process.Socket // of a Process
 	local, remote netip.AddrPort
-	timeouts      kernel.Timeouts // the host's settings when the connection was established
-	counters      socket.Counters // the host's counters then, but for those of IPv6
-	seen          socket.State    // the last state noted
+	counters      socket.Counters        // the host's counters when the connection was established, but for those of IPv6
+	timeouts      func() kernel.Timeouts // see Timeouts
+	seen          socket.State           // the last state noted
 
 	keepalive   *KeepaliveOptions // set by the spec; nil where the host's settings hold
 	userTimeout time.Duration     // TCP_USER_TIMEOUT set by the spec
@@ -77,7 +78,7 @@ func (p *Process) newEnd(s *process.Socket) *End {
 
 // join makes the end one of the scene's, established from now on.
 func (e *End) join() {
-	e.seen, e.timeouts = socket.Established, e.Host.Timeouts()
+	e.seen, e.timeouts = socket.Established, sync.OnceValue(e.Host.Timeouts)
 	var err error
 	e.counters, err = e.Host.lab.Counters()
 	mustStage(err)

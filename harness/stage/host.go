@@ -113,6 +113,11 @@ func (h *Host) SetSysctl(name string, value int) {
 	if forced, ok := forcedSysctls[h.scene.sabotage][name]; ok {
 		value = forced
 	}
+	for _, end := range h.scene.ends {
+		if end.Host == h {
+			end.timeouts()
+		}
+	}
 	mustStage(h.lab.SetSysctl(name, strconv.Itoa(value)))
 }
 

@@ -20,10 +20,10 @@ func (e *End) Retransmission() timing.Retransmission {
 	}
 	return timing.Retransmission{
 		RTO:           snapshot.Info.RTO,
-		RTOMax:        e.timeouts.RTOMax,
-		RTOMin:        e.timeouts.RTOMin,
-		Retries2:      e.timeouts.Retries2,
-		TailLossProbe: e.timeouts.EarlyRetrans >= 3,
+		RTOMax:        e.timeouts().RTOMax,
+		RTOMin:        e.timeouts().RTOMin,
+		Retries2:      e.timeouts().Retries2,
+		TailLossProbe: e.timeouts().EarlyRetrans >= 3,
 		Wheel:         e.Host.wheel(),
 	}
 }
@@ -41,9 +41,9 @@ func (e *End) ByTimeout(model timing.Retransmission, n int) match.Predicate {
 // socket, and else by its host's settings.
 func (e *End) Keepalive() timing.Keepalive {
 	model := timing.Keepalive{
-		Idle:        e.timeouts.KeepaliveTime,
-		Interval:    e.timeouts.KeepaliveInterval,
-		Count:       e.timeouts.KeepaliveProbes,
+		Idle:        e.timeouts().KeepaliveTime,
+		Interval:    e.timeouts().KeepaliveInterval,
+		Count:       e.timeouts().KeepaliveProbes,
 		UserTimeout: e.userTimeout,
 		Wheel:       e.Host.wheel(),
 	}
@@ -64,14 +64,14 @@ func (e *End) WaitOutKeepalive(ctx context.Context) time.Duration {
 // FinWait2 is the model of how long this end stays in FIN_WAIT2 once its process is gone: its host's
 // settings, and its RTO as measured so far, so ask before the death.
 func (e *End) FinWait2() timing.FinWait2 {
-	return timing.FinWait2{Timeout: e.timeouts.FinTimeout, RTO: e.Snapshot().Info.RTO, Wheel: e.Host.wheel()}
+	return timing.FinWait2{Timeout: e.timeouts().FinTimeout, RTO: e.Snapshot().Info.RTO, Wheel: e.Host.wheel()}
 }
 
 // Orphan is the model of how long this end's connection outlives its process when nothing that it sends
 // is acknowledged, by what has been measured so far: ask before the death.
 func (e *End) Orphan() timing.Orphan {
 	r := e.Retransmission()
-	return timing.Orphan{Retries: e.timeouts.OrphanRetries, RTO: r.RTO, RTOMax: r.RTOMax, UserTimeout: e.userTimeout,
+	return timing.Orphan{Retries: e.timeouts().OrphanRetries, RTO: r.RTO, RTOMax: r.RTOMax, UserTimeout: e.userTimeout,
 		TailLossProbe: r.TailLossProbe, SRTT: r.SRTT, RTOMin: r.RTOMin, Wheel: r.Wheel}
 }
 
@@ -107,8 +107,9 @@ func (h *Host) Resolution() timing.Resolution {
 	}
 }
 
-// Timeouts are the settings the end's host had when the connection was established.
-func (e *End) Timeouts() kernel.Timeouts { return e.timeouts }
+// Timeouts are the settings the end's host had when the connection was established: they are read when they are first
+// asked for, and before Host.SetSysctl changes one.
+func (e *End) Timeouts() kernel.Timeouts { return e.timeouts() }
 
 // wheel is that of the host's kernel.
 func (h *Host) wheel() timing.Wheel { return timing.Wheel{HZ: h.kernel.HZ} }

@@ -44,8 +44,8 @@ func (e *End) probing(ctx context.Context) timing.Persist {
 	snapshot := e.arms(ctx, socket.Persist)
 	return timing.Persist{
 		RTO:      snapshot.Info.RTO,
-		RTOMax:   e.timeouts.RTOMax,
-		Retries2: e.timeouts.Retries2,
+		RTOMax:   e.timeouts().RTOMax,
+		Retries2: e.timeouts().Retries2,
 		Wheel:    e.Host.wheel(),
 	}
 }
@@ -101,11 +101,11 @@ func (e *End) SinceLastAnswer(ctx context.Context, closing ClosedWindow) ClosedW
 
 // Orphaned is the ClosedWindow's model once the end's process is gone.
 func (e *End) Orphaned(closing ClosedWindow) timing.Orphaned {
-	return timing.Orphaned{Persist: closing.Model, Retries: e.timeouts.OrphanRetries}
+	return timing.Orphaned{Persist: closing.Model, Retries: e.timeouts().OrphanRetries}
 }
 
 // ShrunkWindow is the model of what the end does with data in flight when its peer takes its window
 // back down to zero, by the timeout as measured so far.
 func (e *End) ShrunkWindow() timing.Shrunk {
-	return timing.Shrunk{RTO: e.Snapshot().Info.RTO, RTOMax: e.timeouts.RTOMax, Wheel: e.Host.wheel()}
+	return timing.Shrunk{RTO: e.Snapshot().Info.RTO, RTOMax: e.timeouts().RTOMax, Wheel: e.Host.wheel()}
 }
