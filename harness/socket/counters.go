@@ -11,8 +11,8 @@ import (
 	"github.com/halfopen/halfopen/harness/internal/procfs"
 )
 
-// Counters are a network namespace's counters at one moment, as the kernel wrote them: a spec reads them at
-// every connection's start and asks for one or two of the 400.
+// Counters are a network namespace's counters at one moment, as the kernel wrote them: a spec asks for one or two of
+// the 400.
 type Counters struct {
 	Tables string // /proc/net/snmp and netstat: a line of names and a line of values, both with their group in front
 	Pairs  string // /proc/net/snmp6: a name and a value on each line
@@ -94,11 +94,4 @@ func number(text string) (uint64, bool) {
 	}
 	value, err := strconv.ParseInt(text, 10, 64)
 	return uint64(value), err == nil
-}
-
-// Since is by how much a counter has risen since others were read. Gauges (CurrEstab) may have fallen.
-func (c Counters) Since(before Counters, name string) int {
-	now, _ := c.Value(name)
-	then, _ := before.Value(name)
-	return int(now - then)
 }

@@ -11,7 +11,7 @@
 // retransmission timer, else the keepalive timer (net/ipv4/inet_diag.c, inet_sk_diag_fill).
 //
 // Counters are the namespace's SNMP and TcpExt counters; those of IPv6 are read by themselves. A counter that the kernel does not have
-// reads 0, and so does its difference.
+// reads 0.
 //
 // # Units
 //

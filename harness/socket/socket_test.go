@@ -176,8 +176,8 @@ func TestAClosedWindow(t *testing.T) {
 
 		after, err := socket.ReadCounters()
 		g.Expect(err).NotTo(HaveOccurred())
-		g.Expect(after.Since(before, "PassiveOpens")).To(Equal(1))
-		g.Expect(after.Since(before, "NoSuchCounter")).To(BeZero())
+		g.Expect(risen(before, after, "PassiveOpens")).To(Equal(1))
+		g.Expect(risen(before, after, "NoSuchCounter")).To(BeZero())
 	})
 }
 
@@ -212,8 +212,8 @@ func TestARetransmission(t *testing.T) {
 	g.Expect(state().Info.Retransmits).To(Equal(1))
 	after, err := socket.ReadCounters()
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(after.Since(before, "TCPTimeouts")).To(Equal(1))
-	g.Expect(after.Since(before, "RetransSegs")).To(Equal(1))
+	g.Expect(risen(before, after, "TCPTimeouts")).To(Equal(1))
+	g.Expect(risen(before, after, "RetransSegs")).To(Equal(1))
 
 	g.Expect(s.diag.Destroy(dialing.Socket.Local(), dialing.Socket.Remote())).To(Succeed())
 	_, err = dialing.Wait(s.ctx)
@@ -236,7 +236,7 @@ func TestDestroy(t *testing.T) {
 		g.Expect(s.look(t, c.server).State).To(Equal(socket.Gone))
 		after, err := socket.ReadCounters()
 		g.Expect(err).NotTo(HaveOccurred())
-		g.Expect(after.Since(before, "OutRsts")).To(Equal(1))
+		g.Expect(risen(before, after, "OutRsts")).To(Equal(1))
 	})
 }
 
@@ -288,6 +288,13 @@ func TestDiagKeepsItsNamespace(t *testing.T) {
 	g.Expect(err).To(MatchError(ContainSubstring("closed")))
 }
 
+// risen is by how much a counter has risen; one that the kernel does not have is 0.
+func risen(before, after socket.Counters, name string) int {
+	then, _ := before.Value(name)
+	now, _ := after.Value(name)
+	return int(now - then)
+}
+
 func TestCounters(t *testing.T) {
 	g := NewWithT(t)
 	s := newStage(t)
@@ -315,12 +322,12 @@ func TestCounters(t *testing.T) {
 	g.Expect(err).To(MatchError(unix.ECONNREFUSED))
 	now, err := socket.ReadCounters()
 	g.Expect(err).NotTo(HaveOccurred())
-	for name, risen := range map[string]int{"ActiveOpens": 1, "OutRsts": 1, "RetransSegs": 0} {
-		g.Expect(now.Since(fresh, name)).To(Equal(risen), name)
+	for name, by := range map[string]int{"ActiveOpens": 1, "OutRsts": 1, "RetransSegs": 0} {
+		g.Expect(risen(fresh, now, name)).To(Equal(by), name)
 	}
 	now, err = socket.ReadIPv6Counters()
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(now.Since(fresh6, "Ip6OutRequests")).To(Equal(2))
+	g.Expect(risen(fresh6, now, "Ip6OutRequests")).To(Equal(2))
 }
 
 func BenchmarkGet(b *testing.B) {

@@ -49,7 +49,6 @@ type End struct {
 
 	socket        *process.Socket // of a Process
 	local, remote netip.AddrPort
-	counters      socket.Counters        // the host's counters when the connection was established, but for those of IPv6
 	timeouts      func() kernel.Timeouts // see Timeouts
 	seen          socket.State           // the last state noted
 
@@ -79,9 +78,6 @@ func (p *Process) newEnd(s *process.Socket) *End {
 // join makes the end one of the scene's, established from now on.
 func (e *End) join() {
 	e.seen, e.timeouts = socket.Established, sync.OnceValue(e.Host.Timeouts)
-	var err error
-	e.counters, err = e.Host.lab.Counters()
-	mustStage(err)
 	e.Host.scene.ends = append(e.Host.scene.ends, e)
 }
 
@@ -149,16 +145,9 @@ func (e *End) ReachesBy(ctx context.Context, state socket.State, deadline time.D
 	}
 }
 
-// Counted is by how much a counter of the end's host has risen since the connection was
-// established (names as in nstat(8), without the prefix). Those of IPv6 are Host.Counter's alone.
-func (e *End) Counted(name string) int {
-	if socket.OfIPv6(name) {
-		broken(fmt.Errorf("%s was not read when the connection was established: compare two of Host.Counter", name))
-	}
-	now, err := e.Host.lab.Counters()
-	mustStage(err)
-	return now.Since(e.counters, name)
-}
+// Counted is how often the end's host has counted something (names as in nstat(8), without the prefix) since it was
+// set up or booted: a new network namespace begins with 0.
+func (e *End) Counted(name string) int { return e.Host.Counter(name) }
 
 // note records a change of state.
 func (e *End) note(snapshot socket.Snapshot) {
