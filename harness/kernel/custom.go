@@ -73,6 +73,13 @@ func (p Profile) parseCustom() (c Custom, is bool, err error) {
 }
 
 // settings are the sysctls, in order.
+// asksFor tells whether a sysctl of that name is one of the profile's own.
+func (c Custom) asksFor(name string) bool {
+	short, ipv4 := strings.CutPrefix(name, "net.ipv4.")
+	_, asked := c.Sysctls[short]
+	return ipv4 && asked
+}
+
 func (c Custom) settings() []Setting {
 	var settings []Setting
 	for _, name := range slices.Sorted(maps.Keys(c.Sysctls)) {

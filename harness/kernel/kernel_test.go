@@ -194,11 +194,16 @@ func TestSettingsAreDistinctAndExplained(t *testing.T) {
 
 // Every setting takes, for an ordinary user too, and reads back as it was set.
 func TestApply(t *testing.T) {
-	for _, p := range []kernel.Profile{kernel.Scaled, kernel.Defaults} {
+	shipped := kernel.Custom{Sysctls: map[string]int{"tcp_ecn": 2, "tcp_sack": 0}}.Profile() // 2 is what a new namespace has
+	for i, p := range []kernel.Profile{kernel.Scaled, kernel.Defaults, kernel.Scaled, kernel.Defaults, shipped} {
 		t.Run(string(p), func(t *testing.T) {
 			inNamespace(t, func() {
 				g := NewWithT(t)
-				g.Expect(p.Apply()).To(Succeed())
+				apply := p.Apply
+				if i >= 2 {
+					apply = p.ApplyToNew
+				}
+				g.Expect(apply()).To(Succeed())
 				for _, s := range p.Settings() {
 					value, err := kernel.Sysctl(s.Name)
 					// Every one is older than the oldest kernel there is to test, but IPv6 can be switched off.

@@ -4,7 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
+	"slices"
+	"sync"
 )
 
 // Profile is how the namespace of a host is set before a spec begins.
@@ -65,6 +66,7 @@ func (p Profile) Settings() []Setting {
 		Setting{conf + "router_solicitations", "0", "nobody asks for a router"},
 	)
 	custom, _ := p.Custom()
+	settings = slices.DeleteFunc(settings, func(s Setting) bool { return custom.asksFor(s.Name) })
 	settings = append(settings, custom.settings()...)
 	if p == Scaled {
 		settings = append(settings,
@@ -85,15 +87,40 @@ func (p Profile) Settings() []Setting {
 // Apply makes the profile's settings those of the namespace of the calling thread. A sysctl that the
 // kernel does not have is left out, unless a custom profile asks for it; every other failure is
 // reported, all of them together.
-func (p Profile) Apply() error {
+func (p Profile) Apply() error { return p.apply(func(Setting) bool { return true }) }
+
+// ApplyToNew is Apply for a namespace that is new. What such a namespace has anyway is not written: it is read once, of
+// the first one in this process. To write a sysctl costs as much as ten other system calls, because the kernel
+// makes a file of it first, for each namespace anew.
+func (p Profile) ApplyToNew() error {
+	return p.apply(func(s Setting) bool {
+		value, known := ofNew.Load(s.Name)
+		if !known {
+			read, err := Sysctl(s.Name)
+			if err != nil {
+				return true // the same error is to come
+			}
+			value, _ = ofNew.LoadOrStore(s.Name, read)
+		}
+		return value != s.Value
+	})
+}
+
+// ofNew are sysctls of a new namespace, by name.
+var ofNew sync.Map
+
+// apply sets those settings that are needed.
+func (p Profile) apply(needed func(Setting) bool) error {
 	if _, err := ParseProfile(string(p)); err != nil {
 		return err
 	}
 	custom, _ := p.Custom()
 	var errs []error
 	for _, s := range p.Settings() {
-		_, asked := custom.Sysctls[strings.TrimPrefix(s.Name, "net.ipv4.")]
-		if err := SetSysctl(s.Name, s.Value); err != nil && (asked || !errors.Is(err, os.ErrNotExist)) {
+		if !needed(s) {
+			continue
+		}
+		if err := SetSysctl(s.Name, s.Value); err != nil && (custom.asksFor(s.Name) || !errors.Is(err, os.ErrNotExist)) {
 			errs = append(errs, err)
 		}
 	}

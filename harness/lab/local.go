@@ -44,7 +44,7 @@ func NewLocal(profile kernel.Profile, settings map[string]string) (s *Local, err
 }
 
 func (s *Local) start(profile kernel.Profile, settings map[string]string) (err error) {
-	if err := profile.Apply(); err != nil {
+	if err := profile.ApplyToNew(); err != nil {
 		return err
 	}
 	for name, value := range settings {

@@ -64,7 +64,7 @@ func (r *Router) AddHostBehind(name string) (*Host, error) { return r.lab.addHos
 
 // start runs in the new namespace before it has a cable.
 func (r *Router) start() (err error) {
-	if err := r.lab.profile.Apply(); err != nil {
+	if err := r.lab.profile.ApplyToNew(); err != nil {
 		return err
 	}
 	if err := kernel.Forward(); err != nil {
