@@ -193,7 +193,7 @@ func (c Config) commandLine() string {
 		// Memory of programs comes in 64 KiB where the kernel can (since 6.8): half of the page faults.
 		"thp_anon=64K:always",
 		// The initramfs, most of it this program, is unpacked into large pages (since 6.14), and its archive is left where
-		// it is: half of what 30 MB cost otherwise, a sixteenth of a boot.
+		// it is: 80 of the 1130 ms of the guest's clock until PID 1 is up, on 6.18.
 		"transparent_hugepage_tmpfs=within_size", "retain_initrd",
 		"cryptomgr.notests", "audit=0", "lsm=", "init_on_alloc=0", "hardened_usercopy=off", "randomize_kstack_offset=off", "rodata=off",
 		// REP_GOOD: the emulator takes an unrolled copy faster than one with a rep prefix.

@@ -25,7 +25,7 @@ import (
 
 type matrixCommand struct {
 	Names   []string      `arg:"" optional:"" name:"story|claim" help:"Stories or claims to prove; all of them if none is named."`
-	Kernels []string      `placeholder:"K,K,..." help:"The kernels, in the order of the table; all of fixtures/kernels.yaml that are not gone if none is named. debian:SERIES or just SERIES, installed, a file, a folder of .deb files."`
+	Kernels []string      `placeholder:"K,K,..." help:"The kernels, in the order of the table; all of fixtures/kernels.yaml that are not gone if none is named. debian:SERIES or just SERIES, installed, a file with its modules beside it, a folder of .deb files."`
 	Out     string        `default:"halfopen-matrix" type:"path" help:"The folder for matrix.html, matrix.json and a folder per kernel."`
 	Procs   int           `default:"0" help:"How many guests run side by side; as many as there are processors if not given."`
 	Profile string        `default:"defaults" enum:"scaled,defaults" help:"Timeouts: ${enum}."`
