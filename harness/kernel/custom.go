@@ -72,7 +72,6 @@ func (p Profile) parseCustom() (c Custom, is bool, err error) {
 	return c, true, nil
 }
 
-// settings are the sysctls, in order.
 // asksFor tells whether a sysctl of that name is one of the profile's own.
 func (c Custom) asksFor(name string) bool {
 	short, ipv4 := strings.CutPrefix(name, "net.ipv4.")
@@ -80,6 +79,7 @@ func (c Custom) asksFor(name string) bool {
 	return ipv4 && asked
 }
 
+// settings are the sysctls, in order.
 func (c Custom) settings() []Setting {
 	var settings []Setting
 	for _, name := range slices.Sorted(maps.Keys(c.Sysctls)) {
