@@ -7,9 +7,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// loopback is lo, which has the same index in every network namespace (LOOPBACK_IFINDEX).
-var loopback = &netlink.Device{LinkAttrs: netlink.LinkAttrs{Name: "lo", Index: 1}}
-
 // deviceNamed is the device of that name in the calling thread's network namespace: its index, which is all that a
 // request needs. RTM_GETLINK answers with everything that the kernel knows of a device, statistics of IPv6 and all.
 func deviceNamed(name string) (netlink.Link, error) {

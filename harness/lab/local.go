@@ -55,7 +55,11 @@ func (s *Local) start(profile kernel.Profile, settings map[string]string) (err e
 	if s.rtnl, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
 		return fmt.Errorf("cannot open rtnetlink: %w", err)
 	}
-	if err := s.rtnl.LinkSetUp(loopback); err != nil {
+	lo, err := deviceNamed("lo")
+	if err != nil {
+		return err
+	}
+	if err := s.rtnl.LinkSetUp(lo); err != nil {
 		return fmt.Errorf("cannot bring up lo: %w", err)
 	}
 	s.diag, err = socket.Open()

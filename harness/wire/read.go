@@ -19,7 +19,10 @@ func (c *Capture) read() {
 	defer close(c.done)
 	r := readers.Get().(*reader)
 	r.capture, r.decoder = c, newDecoder()
-	defer readers.Put(r)
+	defer func() {
+		r.capture, r.decoder = nil, nil // the next capture holds nothing of this one
+		readers.Put(r)
+	}()
 	var failure error
 	err := c.socket.Read(func(fd uintptr) bool {
 		for {
@@ -60,6 +63,7 @@ type reader struct {
 // receive is recvmsg(2) into the reader's buffers. It tells the Go runtime nothing of the call, which never waits: the
 // runtime would wake its watch over calls that do (sysmon), a thread, for every few frames.
 func (r *reader) receive(fd int) (length int, err error) {
+	r.link = unix.RawSockaddrLinklayer{}
 	r.into.Base = &r.buffer[0]
 	r.into.SetLen(len(r.buffer))
 	r.message = unix.Msghdr{Name: (*byte)(unsafe.Pointer(&r.link)), Namelen: unix.SizeofSockaddrLinklayer, Iov: &r.into, Control: &r.control[0]}

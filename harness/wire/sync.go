@@ -78,7 +78,11 @@ func (c *Capture) sync(ctx context.Context) error {
 
 // onEveryCPU runs the function once on each CPU this process may use; where there are several, on a thread of its own.
 func onEveryCPU(run func() error) error {
-	if runtime.NumCPU() == 1 {
+	var allowed unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &allowed); err != nil {
+		return fmt.Errorf("CPU affinity: %w", err)
+	}
+	if allowed.Count() == 1 {
 		return run()
 	}
 	result := make(chan error)
@@ -86,11 +90,6 @@ func onEveryCPU(run func() error) error {
 		// Not unlocked if the affinity could not be restored: the thread then dies with the
 		// goroutine.
 		runtime.LockOSThread()
-		var allowed unix.CPUSet
-		if err := unix.SchedGetaffinity(0, &allowed); err != nil {
-			result <- fmt.Errorf("CPU affinity: %w", err)
-			return
-		}
 		var errs []error
 		for cpu := 0; cpu < len(allowed)*64; cpu++ {
 			if !allowed.IsSet(cpu) {
