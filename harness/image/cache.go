@@ -14,7 +14,7 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
+	"github.com/halfopen/halfopen/harness/internal/filelock"
 )
 
 // manifest is an image's manifest.json. The paths in it are relative to its folder.
@@ -94,44 +94,13 @@ func (p *puller) cached(ctx context.Context, m maker) (Image, error) {
 	return image, err
 }
 
-// lock keeps others from making the same image at the same time. It is the kernel's (flock), so it
-// ends with the process, whatever kills it.
+// lock keeps others from making the same image at the same time.
 func (p *puller) lock(ctx context.Context, key string) (unlock func(), err error) {
-	file, err := os.OpenFile(filepath.Join(p.cache, "."+key+".lock"), os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("the folder of the images cannot be used: %w", noSpace(err, p.cache))
+	unlock, err = filelock.Wait(ctx, filepath.Join(p.cache, "."+key+".lock"), func() { p.report(StepWait, key, 0, 0) })
+	if err != nil && ctx.Err() == nil {
+		err = fmt.Errorf("the folder of the images cannot be locked: %w", noSpace(err, p.cache))
 	}
-	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err == nil {
-		return func() { file.Close() }, nil
-	} else if !errors.Is(err, unix.EWOULDBLOCK) {
-		file.Close()
-		return nil, fmt.Errorf("the folder of the images cannot be locked: %w", err)
-	}
-	p.report(StepWait, key, 0, 0)
-	locked := make(chan error, 1)
-	go func() {
-		for {
-			err := unix.Flock(int(file.Fd()), unix.LOCK_EX)
-			if err != unix.EINTR {
-				locked <- err
-				return
-			}
-		}
-	}()
-	select {
-	case err := <-locked:
-		if err != nil {
-			file.Close()
-			return nil, fmt.Errorf("the folder of the images cannot be locked: %w", err)
-		}
-		return func() { file.Close() }, nil
-	case <-ctx.Done():
-		go func() { // flock cannot be called off: the lock is given back when it comes
-			<-locked
-			file.Close()
-		}()
-		return nil, ctx.Err()
-	}
+	return unlock, err
 }
 
 func writeManifest(folder, stamp string, image Image) error {

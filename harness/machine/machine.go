@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/halfopen/halfopen/harness/internal/qmp"
 	"github.com/halfopen/halfopen/harness/kernel"
 	"github.com/halfopen/halfopen/harness/lab"
 	"github.com/halfopen/halfopen/harness/mono"
@@ -60,7 +61,7 @@ type running struct {
 	failure error         // why, once it is
 
 	client  *client
-	monitor *monitor
+	monitor *qmp.Monitor
 	cable   *os.File
 
 	greeted  bool // a life has been greeted and not ended since
@@ -169,14 +170,14 @@ func (m *Machine) greet() error {
 // take takes the lines of an attempt to boot, in the place of those of one that failed.
 func (r *running) take(lines vm.Lines) {
 	r.hangUp()
-	r.cable, r.client, r.monitor = lines.Cable, newClient(lines.Control), newMonitor(lines.Monitor)
+	r.cable, r.client, r.monitor = lines.Cable, newClient(lines.Control), qmp.New(lines.Monitor)
 }
 
 func (r *running) hangUp() {
 	if r.client != nil {
 		r.cable.Close()
 		r.client.line.Close()
-		r.monitor.line.Close()
+		r.monitor.Close()
 	}
 }
 
@@ -230,7 +231,7 @@ func (m *Machine) order(command string, arguments map[string]any) error {
 	if r == nil || r.monitor == nil {
 		return errOff
 	}
-	return r.monitor.execute(command, arguments)
+	return r.monitor.Execute(command, arguments)
 }
 
 // SetLink implements lab.Machine.

@@ -44,6 +44,10 @@ type Config struct {
 	Budget time.Duration // the wall clock's limit of one attempt; default 10 minutes
 	QEMU   string        // the emulator; default: qemu-system-x86_64 on PATH
 
+	// Snapshots is a folder in which is kept what a guest on the virtual clock is when it has booted, to go on from
+	// there the next time; some hundred megabytes for each kernel and program, of the last twelve. Empty: it boots.
+	Snapshots string
+
 	virtualized time.Duration // how long a guest may take to be up on the machine's own processor before emulation is tried
 }
 
@@ -87,7 +91,8 @@ type Lines struct {
 // Outcome is how a guest ended, as far as it came.
 type Outcome struct {
 	Code     int           // the exit code of the job
-	Attempts int           // how often the emulator was started
+	Attempts int           // how often it was tried
+	Booted   bool          // and it did not go on from a snapshot that was kept
 	Seed     uint64        // of the last attempt
 	Up       time.Duration // the guest's clock when the job began
 	Lasted   time.Duration // the guest's clock when it ended

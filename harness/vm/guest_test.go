@@ -86,6 +86,87 @@ func TestTwoRunsOfAGuestAreTheSame(t *testing.T) {
 	g.Expect(other).NotTo(Equal(first), "another seed, another guest")
 }
 
+func TestAGuestGoesOnFromWhereItWasUpBefore(t *testing.T) {
+	g := NewWithT(t)
+	config := bootable(t, "say")
+	config.Snapshots = filepath.Join(t.TempDir(), "snapshots")
+	run := func(config Config) (said []string, outcome Outcome) {
+		t.Helper()
+		outcome, err := Run(t.Context(), config, untroubled(t, &said))
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(outcome.Code).To(Equal(3), "the job's exit code")
+		return said, outcome
+	}
+	first, booted := run(config)
+	g.Expect(booted.Booted).To(BeTrue())
+	kept, err := filepath.Glob(filepath.Join(config.Snapshots, "*"+snapshotExt))
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(kept).To(HaveLen(1))
+
+	same := func(said []string, outcome Outcome) {
+		t.Helper()
+		g.Expect(said).To(Equal(first))
+		g.Expect(outcome.Up).To(Equal(booted.Up), "to the nanosecond")
+		g.Expect(outcome.Lasted).To(Equal(booted.Lasted), "to the nanosecond")
+	}
+	second, outcome := run(config)
+	same(second, outcome)
+	g.Expect(outcome.Booted).To(BeFalse())
+	g.Expect(outcome.UpCPU).To(BeNumerically("<", booted.UpCPU/2))
+
+	// One that the disk has damaged is made anew, and to the byte.
+	before, err := os.ReadFile(kept[0])
+	g.Expect(err).NotTo(HaveOccurred())
+	damaged := slices.Clone(before)
+	damaged[64<<20] ^= 1
+	g.Expect(os.WriteFile(kept[0], damaged, 0o600)).To(Succeed())
+	third, outcome := run(config)
+	same(third, outcome)
+	g.Expect(outcome.Booted).To(BeTrue())
+	after, err := os.ReadFile(kept[0])
+	g.Expect(err).NotTo(HaveOccurred())
+	memory := config.withDefaults().Memory << 20
+	g.Expect(slices.Equal(after[:memory], before[:memory])).To(BeTrue())
+
+	config.Seed = 2
+	other, outcome := run(config)
+	g.Expect(outcome.Booted).To(BeTrue(), "another seed, another guest")
+	g.Expect(other).NotTo(Equal(first))
+	config.Seed = 1
+	config.Job = []byte("panic")
+	var said []string
+	outcome, err = Run(t.Context(), config, collect(&said))
+	g.Expect(err).To(MatchError(ErrPanic))
+	g.Expect(said).To(Equal([]string{"before"}), "another job, the same guest")
+	g.Expect(outcome.Booted).To(BeFalse())
+}
+
+// An emulator may lack a device, or a kernel what the guest needs to stop itself.
+func TestAGuestThatCannotGoOnBootsEachTime(t *testing.T) {
+	for name, instead := range map[string]string{
+		"the emulator has no such device": "no-such-device",
+		"the guest finds no such device":  "pci-testdev",
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			config := bootable(t, "say")
+			config.Snapshots = t.TempDir()
+			real, err := findQEMU("")
+			g.Expect(err).NotTo(HaveOccurred())
+			config.QEMU = fakeQEMU(t, `for word; do shift; [ "$word" = pvpanic-pci ] && word=`+instead+`; set -- "$@" "$word"; done; exec `+real.path+` "$@"`)
+			defer bootsAlways.Store(false)
+			var said []string
+			outcome, err := Run(t.Context(), config, untroubled(t, &said))
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(outcome.Code).To(Equal(3))
+			g.Expect(outcome.Attempts).To(Equal(1), "it is not the guest's fault")
+			g.Expect(outcome.Booted).To(BeTrue())
+			g.Expect(bootsAlways.Load()).To(BeTrue(), "the next need not try")
+			g.Expect(filepath.Glob(filepath.Join(config.Snapshots, "*"+snapshotExt))).To(BeEmpty())
+		})
+	}
+}
+
 func TestAKernelWithoutVirtioSpeaksOverTheSerialPort(t *testing.T) {
 	g := NewWithT(t)
 	config := bootable(t, "say")
@@ -140,6 +221,7 @@ func TestAGuestEndsAsItDoes(t *testing.T) {
 			g := NewWithT(t)
 			config := bootable(t, job)
 			config.Append = expected.append
+			config.Snapshots = t.TempDir()
 			if expected.budget > 0 {
 				config.Budget = expected.budget
 			}

@@ -47,7 +47,7 @@ func TestEqualContentsGiveEqualBytes(t *testing.T) {
 	config := Config{Binary: "/proc/self/exe", Job: []byte("job")}.withDefaults()
 	var archives [2][]byte
 	for i := range archives {
-		file, err := pack(config, 7)
+		file, err := pack(config, 7, false)
 		g.Expect(err).NotTo(HaveOccurred())
 		archives[i], err = io.ReadAll(io.NewSectionReader(file, 0, 1<<40))
 		g.Expect(err).NotTo(HaveOccurred())

@@ -31,7 +31,7 @@ func TestGuestsAreSpreadOverTheProcessors(t *testing.T) {
 // busy is a process that keeps to a processor and needs all of it.
 func busy(t *testing.T, on unix.CPUSet) (pid int) {
 	command := exec.Command("sh", "-c", "while :; do :; done")
-	_, err := start(command, on)
+	_, err := launch(command, on)
 	NewWithT(t).Expect(err).NotTo(HaveOccurred())
 	t.Cleanup(func() { _ = command.Process.Kill() })
 	return command.Process.Pid

@@ -21,38 +21,41 @@ const oldestQEMU = 6
 
 const cure = "install it (Debian, Ubuntu: qemu-system-x86; Fedora: qemu-system-x86-core; Arch: qemu-system-x86)"
 
-// findQEMU gives the path of the emulator, or a sentence that says what is missing.
-func findQEMU(wanted string) (string, error) {
+// program is an emulator that can be used.
+type program struct{ path, version string }
+
+// findQEMU gives the emulator, or a sentence that says what is missing.
+func findQEMU(wanted string) (program, error) {
 	if wanted == "" {
 		wanted = emulator
 	}
 	path, err := exec.LookPath(wanted)
 	if err != nil {
-		return "", because(ErrNoQEMU, nil, "%s, which runs the guest, is not there: %s", wanted, cure)
+		return program{}, because(ErrNoQEMU, nil, "%s, which runs the guest, is not there: %s", wanted, cure)
 	}
 	output, err := exec.Command(path, "--version").Output()
 	if err != nil {
-		return "", because(ErrNoQEMU, nil, "%s --version does not work (%v): %s", path, err, cure)
+		return program{}, because(ErrNoQEMU, nil, "%s --version does not work (%v): %s", path, err, cure)
 	}
 	match := regexp.MustCompile(`version (\d+)\.(\d+)`).FindSubmatch(output)
 	if match == nil {
-		return "", because(ErrNoQEMU, nil, "%s is not QEMU: it says %q; %s", path, strings.TrimSpace(string(output)), cure)
+		return program{}, because(ErrNoQEMU, nil, "%s is not QEMU: it says %q; %s", path, strings.TrimSpace(string(output)), cure)
 	}
 	if major, _ := strconv.Atoi(string(match[1])); major < oldestQEMU {
-		return "", because(ErrNoQEMU, nil, "%s is QEMU %s.%s, and %d.0 is the oldest that can do this: %s", path, match[1], match[2], oldestQEMU, cure)
+		return program{}, because(ErrNoQEMU, nil, "%s is QEMU %s.%s, and %d.0 is the oldest that can do this: %s", path, match[1], match[2], oldestQEMU, cure)
 	}
-	return path, nil
+	return program{path, string(output)}, nil
 }
 
 // The descriptors the emulator inherits.
 const (
-	consoleFD   = 3
-	messagesFD  = 4
-	plainFD     = 5
-	initramfsFD = 6
-	cableFD     = 7 // these of a guest with a Card
-	controlFD   = 8
-	monitorFD   = 9
+	consoleFD = 3 + iota
+	messagesFD
+	plainFD
+	initramfsFD
+	cableFD // these of a guest with a Card
+	controlFD
+	monitorFD
 )
 
 func inherited(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }

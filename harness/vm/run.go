@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -50,14 +51,14 @@ func Run(ctx context.Context, config Config, watch Watch) (Outcome, error) {
 var hopeless atomic.Bool
 
 // try boots the guest by the accelerators in turn.
-func try(ctx context.Context, qemu string, config Config, by []accelerator, watch Watch) (outcome Outcome, err error) {
+func try(ctx context.Context, qemu program, config Config, by []accelerator, watch Watch) (outcome Outcome, err error) {
 	for number, last := 1, attempts; ; number++ {
 		// A seed far from those that callers count up from one.
 		seed := config.Seed + uint64(number-1)<<16
 		if watch.Attempt != nil {
 			watch.Attempt(number, seed)
 		}
-		outcome, err = attempt(ctx, qemu, config, by[0], seed, watch)
+		outcome, err = start(ctx, qemu, config, by[0], seed, watch)
 		outcome.Attempts, outcome.Seed = number, seed
 		switch {
 		case !errors.Is(err, ErrNoBoot) || ctx.Err() != nil:
@@ -71,17 +72,54 @@ func try(ctx context.Context, qemu string, config Config, by []accelerator, watc
 	}
 }
 
-// attempt starts the emulator once.
-func attempt(ctx context.Context, qemu string, config Config, by accelerator, seed uint64, watch Watch) (outcome Outcome, err error) {
-	initramfs, err := pack(config, seed)
-	if err != nil {
+// start makes one attempt.
+func start(ctx context.Context, qemu program, config Config, by accelerator, seed uint64, watch Watch) (outcome Outcome, err error) {
+	a := attempt{qemu: qemu, config: config, by: by, watch: watch}
+	if a.args, err = config.arguments(seed, by); err != nil {
 		return outcome, err
 	}
-	defer initramfs.Close()
-	args, err := config.arguments(seed, by)
-	if err != nil {
-		return outcome, err
+	for _, await := range []bool{true, false} {
+		if await && !config.keeps() {
+			continue
+		}
+		if a.initramfs, err = pack(config, seed, await); err != nil {
+			return outcome, err
+		}
+		defer a.initramfs.Close()
+		if await {
+			outcome, err = a.goOn(ctx)
+		} else {
+			outcome, err = a.boot(ctx, extras{}, watch)
+			outcome.Booted = true
+		}
+		if !errors.Is(err, errNoSnapshot) {
+			break
+		}
+		bootsAlways.Store(true)
 	}
+	return outcome, err
+}
+
+// attempt is one attempt to have a guest up. It starts the emulator once, or twice if the guest is to go on from where
+// it was up before.
+type attempt struct {
+	qemu      program
+	config    Config
+	by        accelerator
+	args      []string // of every start
+	initramfs *os.File
+	watch     Watch
+}
+
+// extras are what one start of the emulator has beside.
+type extras struct {
+	args  []string
+	files []*os.File // from behind the initramfs on
+}
+
+// boot starts the emulator and waits until the guest has ended.
+func (a *attempt) boot(ctx context.Context, with extras, watch Watch) (outcome Outcome, err error) {
+	config := a.config
 	var ours, theirs [3]*os.File
 	defer func() { closeAll(ours[:]...); closeAll(theirs[:]...) }()
 	for i, what := range []string{"console", "messages", "messages without virtio"} {
@@ -93,7 +131,7 @@ func attempt(ctx context.Context, qemu string, config Config, by accelerator, se
 		_, _ = unix.FcntlInt(theirs[i].Fd(), unix.F_SETPIPE_SZ, 1<<20)
 	}
 
-	files := []*os.File{theirs[0], theirs[1], theirs[2], initramfs} // consoleFD and so on
+	files := append([]*os.File{theirs[0], theirs[1], theirs[2], a.initramfs}, with.files...) // consoleFD and so on
 	if config.Card != nil {
 		lines, far, err := connect()
 		if err != nil {
@@ -112,7 +150,7 @@ func attempt(ctx context.Context, qemu string, config Config, by accelerator, se
 	defer giveUp(nil)
 	r := &reception{watch: watch}
 	errorOutput := &complaint{stuck: func() { giveUp(r.end("KVM has stopped the guest for good (KVM internal error)")) }}
-	if by == virtualization {
+	if a.by == virtualization {
 		late := time.AfterFunc(config.virtualized, func() {
 			if err := r.end("it is not up after %s on the machine's own processor, which %s should be for", config.virtualized, kvmDevice); errors.Is(err, ErrNoBoot) {
 				giveUp(err)
@@ -120,7 +158,7 @@ func attempt(ctx context.Context, qemu string, config Config, by accelerator, se
 		})
 		defer late.Stop()
 	}
-	command := exec.CommandContext(ctx, qemu, args...)
+	command := exec.CommandContext(ctx, a.qemu.path, append(slices.Clone(a.args), with.args...)...)
 	command.Stderr = errorOutput
 	command.ExtraFiles = files
 	command.SysProcAttr = &syscall.SysProcAttr{
@@ -136,10 +174,10 @@ func attempt(ctx context.Context, qemu string, config Config, by accelerator, se
 		here = anywhere // it idles in the machine's time, and the processors are others' then
 	}
 	began := time.Now()
-	ended, err := start(command, here)
+	ended, err := launch(command, here)
 	closeAll(theirs[:]...)
 	if err != nil {
-		return outcome, fmt.Errorf("cannot start %s: %w", qemu, err)
+		return outcome, fmt.Errorf("cannot start %s: %w", a.qemu.path, err)
 	}
 	if here != anywhere {
 		ctx, over := context.WithCancel(ctx)
@@ -171,6 +209,8 @@ func attempt(ctx context.Context, qemu string, config Config, by accelerator, se
 	last, panicked, memory := words.said()
 	outcome.Console = last
 	switch {
+	case r.ended && r.ending.Jobless:
+		return outcome, because(errNoSnapshot, nil, "%s", r.ending.Trouble)
 	case r.ended && r.ending.Trouble != "":
 		return outcome, because(ErrUnprepared, nil, "the guest could not be prepared: %s", r.ending.Trouble)
 	case r.ended && r.err == nil:
@@ -206,19 +246,28 @@ func connect() (lines Lines, far []*os.File, err error) {
 		if near[i] == &lines.Cable {
 			kind = unix.SOCK_DGRAM
 		}
-		pair, err := unix.Socketpair(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0)
-		if err == nil {
-			// Reads of ours wait in the runtime's poller and end when the file is closed.
-			err = unix.SetNonblock(pair[0], true)
-		}
+		mine, theirs, err := pair(kind)
 		if err != nil {
 			closeAll(append(far, lines.Cable, lines.Control, lines.Monitor)...)
 			return lines, nil, fmt.Errorf("cannot make the guest's %s: %w", what, err)
 		}
-		*near[i] = os.NewFile(uintptr(pair[0]), "this end of the guest's "+what)
-		far = append(far, os.NewFile(uintptr(pair[1]), "the guest's end of its "+what))
+		*near[i] = mine
+		far = append(far, theirs)
 	}
 	return lines, far, nil
+}
+
+// pair is a socket of this process and one for the emulator.
+func pair(kind int) (mine, theirs *os.File, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0)
+	if err == nil {
+		// Reads of ours wait in the runtime's poller and end when the file is closed.
+		err = unix.SetNonblock(fds[0], true)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return os.NewFile(uintptr(fds[0]), "this end of a line to the emulator"), os.NewFile(uintptr(fds[1]), "the emulator's end of a line"), nil
 }
 
 func closeAll(files ...*os.File) {
@@ -227,9 +276,9 @@ func closeAll(files ...*os.File) {
 	}
 }
 
-// start starts the command on these processors, and from a thread that lives as long as the command does: Pdeathsig
+// launch starts the command on these processors, and from a thread that lives as long as the command does: Pdeathsig
 // comes when the thread that forked ends, not the process (prctl(2)).
-func start(command *exec.Cmd, processors unix.CPUSet) (ended <-chan error, err error) {
+func launch(command *exec.Cmd, processors unix.CPUSet) (ended <-chan error, err error) {
 	started, done := make(chan error), make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
@@ -250,13 +299,12 @@ func start(command *exec.Cmd, processors unix.CPUSet) (ended <-chan error, err e
 	return done, <-started
 }
 
-// pack writes the initramfs into memory.
-func pack(config Config, seed uint64) (_ *os.File, err error) {
-	fd, err := unix.MemfdCreate("initramfs", unix.MFD_CLOEXEC)
+// pack writes the initramfs into memory, with the job unless the guest is to wait for it.
+func pack(config Config, seed uint64, await bool) (_ *os.File, err error) {
+	file, err := memoryFile("initramfs", nil, 0)
 	if err != nil {
-		return nil, fmt.Errorf("cannot make room for the initramfs: memfd_create: %w", err)
+		return nil, err
 	}
-	file := os.NewFile(uintptr(fd), "initramfs")
 	defer func() {
 		if err != nil {
 			file.Close()
@@ -273,7 +321,10 @@ func pack(config Config, seed uint64) (_ *os.File, err error) {
 	if err := a.add(entry{name: "dev/console", mode: unix.S_IFCHR | 0o600, major: 5, minor: 1}); err != nil {
 		return nil, err
 	}
-	plan := guest.Plan{Virtual: config.Clock == Virtual, Seed: seed, Job: config.Job}
+	plan := guest.Plan{Virtual: config.Clock == Virtual, Seed: seed, Await: await}
+	if !await {
+		plan.Job = config.Job
+	}
 	for i, module := range config.Kernel.Modules {
 		name := fmt.Sprintf("modules/%03d-%s", i, filepath.Base(module))
 		if err := a.file(name, 0o644, module); err != nil {

@@ -112,7 +112,7 @@ echo 'qemu: emulated' >&2; exit 1`)
 			}
 			var seeds []uint64
 			watch := Watch{Attempt: func(_ int, seed uint64) { seeds = append(seeds, seed) }}
-			_, err := try(t.Context(), qemu, config, []accelerator{virtualization, emulation}, watch)
+			_, err := try(t.Context(), program{path: qemu}, config, []accelerator{virtualization, emulation}, watch)
 			g.Expect(err).To(MatchError(ErrNoBoot))
 			g.Expect(err).To(MatchError(ContainSubstring("QEMU: qemu: emulated")))
 			g.Expect(seeds).To(HaveLen(1 + attempts))

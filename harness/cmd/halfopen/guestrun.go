@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -76,6 +77,7 @@ func (g *guestRun) run(ctx context.Context) (guestReport, error) {
 	config := vm.Config{
 		Kernel: vm.Kernel{Path: boot.Kernel, PVH: boot.PVH, BzImage: boot.BzImage},
 		Clock:  g.job.Clock, Seed: g.flags.Seed, Append: g.flags.Append, Memory: g.flags.Memory, Budget: g.flags.Budget,
+		Snapshots: snapshotFolder(g.images.Cache),
 	}
 	for _, module := range boot.Load(labModules...) {
 		config.Kernel.Modules = append(config.Kernel.Modules, module.Path)
@@ -103,6 +105,19 @@ func (g *guestRun) run(ctx context.Context) (guestReport, error) {
 	running.Wait()
 	r, err := g.join()
 	return r, cmp.Or(context.Cause(ctx), err)
+}
+
+// snapshotFolder is where guests are kept that have booted: beside the images. Empty, if there is nowhere: they boot
+// each time then.
+func snapshotFolder(images string) string {
+	if images != "" {
+		return filepath.Join(images, ".snapshots")
+	}
+	user, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(user, "halfopen", "snapshots")
 }
 
 // parts deals a plan out to its guests, one spec to each in turn, because those of a story last about as long.

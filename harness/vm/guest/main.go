@@ -68,6 +68,12 @@ func live(sys system, work Work) (err error) {
 	defer func() { err = errors.Join(err, out.Close()) }()
 
 	ending := Ending{Code: -1}
+	if trouble == nil && plan.Await {
+		if plan.Job, trouble = sys.AwaitJob(); trouble != nil {
+			trouble = fmt.Errorf("cannot wait for a job: %w", trouble)
+			ending.Jobless = true
+		}
+	}
 	if trouble != nil {
 		ending.Trouble = trouble.Error()
 	} else {

@@ -41,6 +41,7 @@ func (m *machine) LinkUp(name string) error              { return m.ask("bring u
 func (m *machine) SeedRandom(seed []byte) error          { return m.ask("seed") }
 func (m *machine) Threads() ([]string, error)            { return []string{"1", "40"}, m.ask("list threads") }
 func (m *machine) OpenMessages() (io.WriteCloser, error) { return m, m.ask("open messages") }
+func (m *machine) AwaitJob() ([]byte, error)             { return []byte("later"), m.ask("await a job") }
 func (m *machine) Restart() error                        { return m.ask("restart") }
 func (m *machine) Write(b []byte) (int, error)           { return m.out.Write(b) }
 func (m *machine) Close() error                          { m.closed = true; return nil }
@@ -79,6 +80,28 @@ func TestPID1PreparesTheMachineAndDoesTheJob(t *testing.T) {
 	g.Expect(json.Unmarshal(payloads[2], &ending)).To(Succeed())
 	g.Expect(ending.Code).To(Equal(3))
 	g.Expect(ending.Trouble).To(BeEmpty())
+}
+
+func TestTheJobOfAMachineThatStopsForItIsThereWhenItGoesOn(t *testing.T) {
+	g := NewWithT(t)
+	m := &machine{plan: Plan{Modules: []string{"/modules/000-veth.ko"}, Await: true}}
+	g.Expect(live(m, func(job []byte, _ func([]byte) error) int {
+		g.Expect(string(job)).To(Equal("later"))
+		return 0
+	})).To(Succeed())
+	g.Expect(m.asked[len(m.asked)-2:]).To(Equal([]string{"open messages", "await a job"}), "all else is ready before it stops")
+}
+
+func TestAMachineThatCannotStopForItsJobSaysSo(t *testing.T) {
+	g := NewWithT(t)
+	m := &machine{plan: Plan{Await: true}, refuses: map[string]error{"await a job": unix.ENODEV}}
+	g.Expect(live(m, func([]byte, func([]byte) error) int { t.Error("the job was begun"); return 0 })).To(Succeed())
+	kinds, payloads := m.said(g)
+	g.Expect(kinds).To(Equal("E"))
+	var ending Ending
+	g.Expect(json.Unmarshal(payloads[0], &ending)).To(Succeed())
+	g.Expect(ending.Jobless).To(BeTrue())
+	g.Expect(ending.Trouble).To(Equal("cannot wait for a job: no such device"))
 }
 
 func TestOnTheVirtualClockTheMachineIsQuiet(t *testing.T) {

@@ -28,6 +28,7 @@ type Ending struct {
 	Code      int           `json:"code"`
 	Monotonic time.Duration `json:"monotonic"`
 	Trouble   string        `json:"trouble,omitempty"`
+	Jobless   bool          `json:"jobless,omitempty"` // the trouble is that a machine cannot stop to wait for a job
 }
 
 // maxMessage bounds what a guest gone wild can make the host allocate.

@@ -21,4 +21,5 @@ type Plan struct {
 	Virtual bool     `json:"virtual"` // the clock is virtual: every wake-up costs, and time between them nothing
 	Seed    uint64   `json:"seed"`    // of the kernel's random numbers
 	Job     []byte   `json:"job"`     // for the caller's function
+	Await   bool     `json:"await"`   // the machine is to stop when it is ready, and the job is there when it goes on
 }

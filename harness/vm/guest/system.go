@@ -24,6 +24,7 @@ type system interface {
 	SeedRandom(seed []byte) error
 	Threads() ([]string, error)
 	OpenMessages() (io.WriteCloser, error)
+	AwaitJob() ([]byte, error)
 	Restart() error
 }
 

@@ -1,0 +1,233 @@
+package vm
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/halfopen/halfopen/harness/internal/filelock"
+	"github.com/halfopen/halfopen/harness/internal/qmp"
+	"github.com/halfopen/halfopen/harness/vm/guest"
+)
+
+// A guest on the virtual clock comes up at the same nanosecond with the same memory each time, so it need not boot each
+// time: PID 1 stops the machine when all is ready but the job, and what is in its memory and its devices then is kept.
+// A guest that goes on from there is up after a tenth of a second. It goes on from there even if it was just booted, so
+// that what it does does not depend on what was kept.
+//
+// Not by a migration: its thread reads the clock without the lock of a recording, over which QEMU 7.2 stops itself
+// (replay_save_clock). The guest's memory is a file of which every guest that goes on has a private copy, and the devices
+// are saved as for Xen, where the memory is somebody else's as well.
+
+// errNoSnapshot is a guest or an emulator that cannot be stopped and go on.
+var errNoSnapshot = errors.New("no snapshot")
+
+// bootsAlways is set once that was so: the next guest need not try.
+var bootsAlways atomic.Bool
+
+// keeps tells whether the guest goes on from a snapshot.
+func (c Config) keeps() bool {
+	return c.Snapshots != "" && c.Clock == Virtual && c.Card == nil && !bootsAlways.Load()
+}
+
+// The descriptors of an emulator whose guest stops and goes on.
+const (
+	memoryFD  = initramfsFD + 1 + iota
+	jobFD     // what the guest finds its job in
+	devicesFD // to there the devices are saved, or from there they are restored
+	haltFD    // the monitor of one that is going to stop
+)
+
+// restorable are the arguments for an emulator whose guest's memory is a file.
+func (c Config) restorable(share bool) []string {
+	return []string{
+		"-object", fmt.Sprintf("memory-backend-file,id=memory,size=%dM,share=%s,mem-path=%s", c.Memory, onOff(share), inherited(memoryFD)),
+		"-machine", "memory-backend=memory,suppress-vmdesc=on",
+		"-object", fmt.Sprintf("memory-backend-file,id=job,size=%d,share=on,mem-path=%s", guest.JobMemory, inherited(jobFD)),
+		// Its own memory is not part of what is saved: no memory is.
+		"-device", "ivshmem-plain,memdev=job,master=on",
+		"-device", "pvpanic-pci",
+	}
+}
+
+// goOn runs the guest from its snapshot, which is made if there is none.
+func (a *attempt) goOn(ctx context.Context) (outcome Outcome, err error) {
+	kept, making, err := a.snapshot(ctx)
+	if err != nil {
+		return making, err
+	}
+	defer kept.memory.Close()
+	letter, err := guest.PutJob(a.config.Job)
+	if err != nil {
+		return making, because(errNoSnapshot, nil, "%v", err)
+	}
+	job, err := memoryFile("job", letter, guest.JobMemory)
+	if err != nil {
+		return making, err
+	}
+	defer job.Close()
+	devices, err := memoryFile("devices", kept.devices, int64(len(kept.devices)))
+	if err != nil {
+		return making, err
+	}
+	defer devices.Close()
+	outcome, err = a.boot(ctx, extras{
+		args: append(a.config.restorable(false),
+			// A saving of devices alone does not begin with what machine they are of.
+			"-global", "migration.send-configuration=off",
+			"-incoming", fmt.Sprintf("fd:%d", devicesFD)),
+		files: []*os.File{kept.memory, job, devices},
+	}, a.watch)
+	if errors.Is(err, ErrNoBoot) && len(outcome.Console) == 0 {
+		err = because(errNoSnapshot, nil, "the guest does not go on: %v", err)
+	}
+	outcome.Booted = making.Wall > 0
+	outcome.CPU += making.CPU
+	outcome.UpCPU += making.CPU
+	outcome.Wall += making.Wall
+	return outcome, err
+}
+
+const snapshotExt = ".snapshot"
+
+func lockOf(path string) string { return strings.TrimSuffix(path, snapshotExt) + ".lock" }
+
+// snapshot gives the guest's snapshot, the kept one or a new one. The outcome is of the emulator that made it, or nothing.
+func (a *attempt) snapshot(ctx context.Context) (*snapshot, Outcome, error) {
+	key, err := a.key()
+	if err != nil {
+		return nil, Outcome{}, err
+	}
+	path := filepath.Join(a.config.Snapshots, key+snapshotExt)
+	size := int64(a.config.Memory) << 20
+	// Where nothing can be kept guests cost a boot each, and no more.
+	unlock := func() {}
+	if err := os.MkdirAll(a.config.Snapshots, 0o755); err == nil {
+		if lock, err := filelock.Wait(ctx, lockOf(path), nil); err == nil {
+			unlock = lock
+		}
+	}
+	defer func() { unlock() }()
+	if ctx.Err() != nil {
+		return nil, Outcome{}, context.Cause(ctx)
+	}
+	if kept, err := openSnapshot(path, size); err == nil {
+		return kept, Outcome{}, nil
+	}
+	made, outcome, err := a.makeSnapshot(ctx, size)
+	if err == nil && made.keep(path, size) == nil {
+		_ = prune(a.config.Snapshots)
+	}
+	return made, outcome, err
+}
+
+// makeSnapshot boots the guest until it stops.
+func (a *attempt) makeSnapshot(ctx context.Context, size int64) (_ *snapshot, outcome Outcome, err error) {
+	memory, err := memoryFile("memory", nil, size)
+	if err != nil {
+		return nil, outcome, err
+	}
+	defer func() {
+		if err != nil {
+			memory.Close()
+		}
+	}()
+	job, err := memoryFile("job", nil, guest.JobMemory)
+	if err != nil {
+		return nil, outcome, err
+	}
+	defer job.Close()
+	saved, saving, err := os.Pipe()
+	if err != nil {
+		return nil, outcome, fmt.Errorf("cannot make a pipe for the guest's devices: %w", err)
+	}
+	defer closeAll(saved, saving)
+	near, far, err := pair(unix.SOCK_STREAM)
+	if err != nil {
+		return nil, outcome, fmt.Errorf("cannot make the emulator's monitor: %w", err)
+	}
+	defer closeAll(near, far)
+
+	halted := make(chan error, 1)
+	go func() {
+		monitor := qmp.New(near)
+		err := monitor.Await("STOP")
+		if err == nil {
+			err = monitor.Execute("xen-save-devices-state", map[string]any{"filename": inherited(devicesFD), "live": false})
+		}
+		if err == nil {
+			_ = monitor.Execute("quit", nil) // it may be gone before it has answered
+		}
+		near.Close() // an emulator that stays is none that can be used: its guest has a budget
+		halted <- err
+	}()
+	made := &snapshot{memory: memory}
+	read := make(chan error, 1)
+	go func() {
+		var err error
+		made.devices, err = io.ReadAll(saved)
+		read <- err
+	}()
+	outcome, err = a.boot(ctx, extras{
+		args: append(a.config.restorable(true),
+			"-action", "panic=pause", // what PID 1 does to stop it
+			"-chardev", fmt.Sprintf("socket,id=monitor,fd=%d", haltFD), "-mon", "chardev=monitor,mode=control"),
+		files: []*os.File{memory, job, saving, far},
+	}, Watch{Started: a.watch.Started, Console: a.watch.Console, Trouble: a.watch.Trouble})
+	closeAll(saving, far)
+	problem := errors.Join(<-halted, <-read)
+	switch {
+	case problem == nil && len(made.devices) > 0 && ctx.Err() == nil:
+		return made, outcome, nil
+	case errors.Is(err, ErrNoBoot) && len(outcome.Console) == 0:
+		err = because(errNoSnapshot, nil, "%v", err)
+	case err == nil:
+		err = because(errNoSnapshot, nil, "the guest's devices cannot be saved: %v", problem)
+	}
+	return nil, outcome, err
+}
+
+// key is the same for guests that boot alike: the emulator, how it is called, and what is in it.
+func (a *attempt) key() (string, error) {
+	sum := sha256.New()
+	fmt.Fprintf(sum, "%x\n%s\n%q\n%q\n", uint64(snapshotFormat), a.qemu.version, a.args, a.config.restorable(true))
+	kernel := a.config.Kernel.Path
+	if !a.config.Kernel.PVH {
+		kernel = a.config.Kernel.BzImage
+	}
+	file, err := os.Open(kernel)
+	if err != nil {
+		return "", fmt.Errorf("cannot read the kernel: %w", err)
+	}
+	defer file.Close()
+	for _, part := range []*os.File{file, a.initramfs} {
+		if _, err := io.Copy(sum, io.NewSectionReader(part, 0, 1<<62)); err != nil {
+			return "", fmt.Errorf("cannot read what the guest boots: %w", err)
+		}
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:16]), nil
+}
+
+// memoryFile is a file in memory of this size that begins with the content.
+func memoryFile(name string, content []byte, size int64) (*os.File, error) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make room for the guest's %s: memfd_create: %w", name, err)
+	}
+	file := os.NewFile(uintptr(fd), name)
+	_, err = file.WriteAt(content, 0)
+	if err = errors.Join(err, file.Truncate(size)); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("cannot make room for the guest's %s: %w", name, err)
+	}
+	return file, nil
+}
