@@ -100,4 +100,6 @@ type Outcome struct {
 	CPU      time.Duration // the emulator's processor time, last attempt
 	Wall     time.Duration // of the last attempt
 	Console  []string      // the console's last lines
+
+	refused bool // the emulator ended by itself, with an error, before the guest had a word
 }

@@ -7,16 +7,19 @@
 // at the same nanosecond: BenchmarkAgreement of the command counts those that do. On the real clock
 // the guest runs as fast as the machine does.
 //
+// A guest on the virtual clock boots once: where it is when PID 1 is ready can be kept in a file (Config.Snapshots),
+// and the next guest that would boot alike goes on from there. It does the same as the first, which goes on from there too.
+//
 // The initramfs is written here and has the program, the kernel's modules and the plan; package
 // guest is what reads it inside. Messages come out over a virtio port, the console over a serial
 // port; both are streamed while the guest runs.
 //
 // Words: an attempt is one start of the emulator; a guest that dies before PID 1 says it is up has
 // said nothing of its kernel and gets one more attempt with another seed. The budget is how long an
-// attempt may take on the wall clock. Trouble is what the guest's kernel says of itself on the
+// attempt may take on the wall clock. A snapshot is a machine that has stopped, its memory and its devices. Trouble is what the guest's kernel says of itself on the
 // console: an oops, a warning, a hung task, a stall.
 //
-// Sources: qemu(1) (-icount, -seed, -rtc, -add-fd),
+// Sources: qemu(1) (-icount, -seed, -rtc, -add-fd, -incoming), QMP's xen-save-devices-state,
 // Documentation/admin-guide/kernel-parameters.txt, Documentation/driver-api/early-userspace/
 // buffer-format.rst (the newc cpio), include/xen/interface/elfnote.h (PVH).
 package vm

@@ -33,7 +33,7 @@ const MostAttempts = 1 + attempts
 // Run boots a guest, waits until it ends and tells what came out. The error is nil if the job
 // ended by itself, whatever its code; else it is one of this package's, with the guest's last
 // words, or the context's. Nothing of the guest outlives the call, nor this process, and nothing is
-// left on disk.
+// left on disk but its snapshot, if the config has a folder for it.
 func Run(ctx context.Context, config Config, watch Watch) (Outcome, error) {
 	config = config.withDefaults()
 	qemu, err := findQEMU(config.QEMU)
@@ -95,7 +95,6 @@ func start(ctx context.Context, qemu program, config Config, by accelerator, see
 		if !errors.Is(err, errNoSnapshot) {
 			break
 		}
-		bootsAlways.Store(true)
 	}
 	return outcome, err
 }
@@ -208,6 +207,7 @@ func (a *attempt) boot(ctx context.Context, with extras, watch Watch) (outcome O
 	outcome.Code, outcome.Up, outcome.UpCPU, outcome.Lasted = r.ending.Code, r.up, r.upCPU, r.ending.Monotonic
 	last, panicked, memory := words.said()
 	outcome.Console = last
+	outcome.refused = len(last) == 0 && command.ProcessState.ExitCode() > 0
 	switch {
 	case r.ended && r.ending.Jobless:
 		return outcome, because(errNoSnapshot, nil, "%s", r.ending.Trouble)

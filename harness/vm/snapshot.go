@@ -10,7 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -31,13 +31,12 @@ import (
 // errNoSnapshot is a guest or an emulator that cannot be stopped and go on.
 var errNoSnapshot = errors.New("no snapshot")
 
-// bootsAlways is set once that was so: the next guest need not try.
-var bootsAlways atomic.Bool
+// bootsAlways has the keys of those that were: the next that is alike need not try. Others still do, whenever they
+// come: how a guest came up must not depend on which others did.
+var bootsAlways sync.Map
 
-// keeps tells whether the guest goes on from a snapshot.
-func (c Config) keeps() bool {
-	return c.Snapshots != "" && c.Clock == Virtual && c.Card == nil && !bootsAlways.Load()
-}
+// keeps tells whether the guest is to go on from a snapshot.
+func (c Config) keeps() bool { return c.Snapshots != "" && c.Clock == Virtual && c.Card == nil }
 
 // The descriptors of an emulator whose guest stops and goes on.
 const (
@@ -61,7 +60,19 @@ func (c Config) restorable(share bool) []string {
 
 // goOn runs the guest from its snapshot, which is made if there is none.
 func (a *attempt) goOn(ctx context.Context) (outcome Outcome, err error) {
-	kept, making, err := a.snapshot(ctx)
+	key, err := a.key()
+	if err != nil {
+		return outcome, err
+	}
+	if _, known := bootsAlways.Load(key); known {
+		return outcome, errNoSnapshot
+	}
+	defer func() {
+		if errors.Is(err, errNoSnapshot) {
+			bootsAlways.Store(key, true)
+		}
+	}()
+	kept, making, err := a.snapshot(ctx, key)
 	if err != nil {
 		return making, err
 	}
@@ -87,7 +98,7 @@ func (a *attempt) goOn(ctx context.Context) (outcome Outcome, err error) {
 			"-incoming", fmt.Sprintf("fd:%d", devicesFD)),
 		files: []*os.File{kept.memory, job, devices},
 	}, a.watch)
-	if errors.Is(err, ErrNoBoot) && len(outcome.Console) == 0 {
+	if errors.Is(err, ErrNoBoot) && outcome.refused {
 		err = because(errNoSnapshot, nil, "the guest does not go on: %v", err)
 	}
 	outcome.Booted = making.Wall > 0
@@ -102,11 +113,7 @@ const snapshotExt = ".snapshot"
 func lockOf(path string) string { return strings.TrimSuffix(path, snapshotExt) + ".lock" }
 
 // snapshot gives the guest's snapshot, the kept one or a new one. The outcome is of the emulator that made it, or nothing.
-func (a *attempt) snapshot(ctx context.Context) (*snapshot, Outcome, error) {
-	key, err := a.key()
-	if err != nil {
-		return nil, Outcome{}, err
-	}
+func (a *attempt) snapshot(ctx context.Context, key string) (*snapshot, Outcome, error) {
 	path := filepath.Join(a.config.Snapshots, key+snapshotExt)
 	size := int64(a.config.Memory) << 20
 	// Where nothing can be kept guests cost a boot each, and no more.
@@ -188,7 +195,7 @@ func (a *attempt) makeSnapshot(ctx context.Context, size int64) (_ *snapshot, ou
 	switch {
 	case problem == nil && len(made.devices) > 0 && ctx.Err() == nil:
 		return made, outcome, nil
-	case errors.Is(err, ErrNoBoot) && len(outcome.Console) == 0:
+	case errors.Is(err, ErrNoBoot) && outcome.refused:
 		err = because(errNoSnapshot, nil, "%v", err)
 	case err == nil:
 		err = because(errNoSnapshot, nil, "the guest's devices cannot be saved: %v", problem)
@@ -198,21 +205,19 @@ func (a *attempt) makeSnapshot(ctx context.Context, size int64) (_ *snapshot, ou
 
 // key is the same for guests that boot alike: the emulator, how it is called, and what is in it.
 func (a *attempt) key() (string, error) {
-	sum := sha256.New()
-	fmt.Fprintf(sum, "%x\n%s\n%q\n%q\n", uint64(snapshotFormat), a.qemu.version, a.args, a.config.restorable(true))
 	kernel := a.config.Kernel.Path
 	if !a.config.Kernel.PVH {
 		kernel = a.config.Kernel.BzImage
 	}
-	file, err := os.Open(kernel)
-	if err != nil {
-		return "", fmt.Errorf("cannot read the kernel: %w", err)
+	var about unix.Stat_t
+	if err := unix.Stat(kernel, &about); err != nil {
+		return "", fmt.Errorf("cannot find the kernel %s: %w", kernel, err)
 	}
-	defer file.Close()
-	for _, part := range []*os.File{file, a.initramfs} {
-		if _, err := io.Copy(sum, io.NewSectionReader(part, 0, 1<<62)); err != nil {
-			return "", fmt.Errorf("cannot read what the guest boots: %w", err)
-		}
+	sum := sha256.New()
+	fmt.Fprintf(sum, "%x\n%s\n%q\n%q\n%d %d %d %v\n", uint64(snapshotFormat), a.qemu.version, a.args, a.config.restorable(true),
+		about.Dev, about.Ino, about.Size, about.Ctim) // a file that is changed has another time
+	if _, err := io.Copy(sum, io.NewSectionReader(a.initramfs, 0, 1<<62)); err != nil {
+		return "", fmt.Errorf("cannot read the initramfs: %w", err)
 	}
 	return hex.EncodeToString(sum.Sum(nil)[:16]), nil
 }

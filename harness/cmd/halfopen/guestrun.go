@@ -60,6 +60,7 @@ type guestRun struct {
 type guestReport struct {
 	begun   guestBegun
 	seconds float64 // on the guests' clocks, in all
+	booted  int     // guests that did not go on from a kept snapshot
 	specs   []report.SpecResult
 	outcome vm.Outcome // of the guests in all
 	trouble []string   // lines on which a guest's kernel complained, each with the specs that ran
@@ -146,6 +147,9 @@ func (g *guestRun) join() (r guestReport, err error) {
 		err = cmp.Or(err, guest.err)
 
 		o := guest.report.outcome
+		if o.Booted {
+			r.booted++
+		}
 		if o.Attempts > r.outcome.Attempts {
 			r.outcome.Attempts, r.outcome.Seed = o.Attempts, o.Seed
 		}
@@ -195,7 +199,7 @@ func (g *guestPart) prove(ctx context.Context, config vm.Config) error {
 	if config.Job, err = json.Marshal(job); err != nil {
 		return err
 	}
-	if config.Programs, err = programsOf(g.plan); err != nil {
+	if config.Programs, err = programs(); err != nil {
 		return err
 	}
 	g.results, g.underway = make([]*report.SpecResult, len(g.plan)), map[int]bool{}
@@ -227,20 +231,19 @@ func (g *guestPart) prove(ctx context.Context, config vm.Config) error {
 	return err
 }
 
-// programsOf are the programs that the claims to be proved name and that this machine has: a guest has
-// nothing else. What cannot come along is not installed there.
-func programsOf(plan []runner.Job) ([]string, error) {
+// programs are those that claims name and that this machine has: a guest has nothing else. What cannot come along
+// is not installed there. All of them, whatever is to be proved: a guest that is alike goes on from the same snapshot.
+func programs() ([]string, error) {
 	catalogue, err := claim.Load()
 	if err != nil {
 		return nil, err
 	}
 	var programs []string
-	for _, job := range plan {
-		proved, _ := catalogue.ByID(job.Spec.Claim)
-		if proved.Program == "" {
+	for _, c := range catalogue.Claims() {
+		if c.Program == "" {
 			continue
 		}
-		path, err := process.FindProgram(proved.Program)
+		path, err := process.FindProgram(c.Program)
 		if err == nil && vm.Complete(path) && !slices.Contains(programs, path) {
 			programs = append(programs, path)
 		}

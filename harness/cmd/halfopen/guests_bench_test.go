@@ -16,7 +16,7 @@ import (
 type guestCost struct{ guests, bootCPU, boot, cpu, lasted, wall, specs float64 }
 
 var (
-	saidCost  = regexp.MustCompile(`\| (\d+) guests: up after ([\d.]+) s of processor time \(([\d.]+) s guest\), in all ([\d.]+) s of processor time, [\d.]+ s wall, ([\d.]+) s guest`)
+	saidCost  = regexp.MustCompile(`\| (\d+) guests, \d+ booted: up after ([\d.]+) s of processor time \(([\d.]+) s guest\), in all ([\d.]+) s of processor time, [\d.]+ s wall, ([\d.]+) s guest`)
 	saidSpecs = regexp.MustCompile(`claims by (\d+) specs`)
 )
 

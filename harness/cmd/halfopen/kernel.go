@@ -104,8 +104,8 @@ func (c *runCommand) proveInGuest(ctx context.Context, catalogue *claim.Catalogu
 	}
 	if c.Trace {
 		o := r.outcome
-		fmt.Fprintf(os.Stderr, "| %d guests: up after %.2f s of processor time (%.2f s guest), in all %.2f s of processor time, %.2f s wall, %.1f s guest, attempts %d\n",
-			len(g.guests), o.UpCPU.Seconds(), o.Up.Seconds(), o.CPU.Seconds(), o.Wall.Seconds(), o.Lasted.Seconds(), o.Attempts)
+		fmt.Fprintf(os.Stderr, "| %d guests, %d booted: up after %.2f s of processor time (%.2f s guest), in all %.2f s of processor time, %.2f s wall, %.1f s guest, attempts %d\n",
+			len(g.guests), r.booted, o.UpCPU.Seconds(), o.Up.Seconds(), o.CPU.Seconds(), o.Wall.Seconds(), o.Lasted.Seconds(), o.Attempts)
 	}
 	if err := errors.Join(err, interrupted, c.tellGitHub(r.specs)); err != nil {
 		return err

@@ -17,11 +17,11 @@ func Wait(ctx context.Context, path string, waits func()) (unlock func(), err er
 	if err != nil {
 		return nil, err
 	}
-	unlock = func() { file.Close() }
+	release := func() { file.Close() }
 	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err == nil {
-		return unlock, nil
+		return release, nil
 	} else if !errors.Is(err, unix.EWOULDBLOCK) {
-		unlock()
+		release()
 		return nil, &os.PathError{Op: "flock", Path: path, Err: err}
 	}
 	if waits != nil {
@@ -40,14 +40,14 @@ func Wait(ctx context.Context, path string, waits func()) (unlock func(), err er
 	select {
 	case err := <-locked:
 		if err != nil {
-			unlock()
+			release()
 			return nil, &os.PathError{Op: "flock", Path: path, Err: err}
 		}
-		return unlock, nil
+		return release, nil
 	case <-ctx.Done():
 		go func() { // flock cannot be called off: the lock is given back when it comes
 			<-locked
-			unlock()
+			release()
 		}()
 		return nil, context.Cause(ctx)
 	}
