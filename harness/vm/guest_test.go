@@ -2,6 +2,7 @@ package vm
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -143,9 +144,13 @@ func TestAGuestGoesOnFromWhereItWasUpBefore(t *testing.T) {
 
 // An emulator may lack a device, or a kernel what the guest needs to stop itself.
 func TestAGuestThatCannotGoOnBootsEachTime(t *testing.T) {
-	for name, instead := range map[string]string{
-		"the emulator has no such device": "no-such-device",
-		"the guest finds no such device":  "pci-testdev",
+	instead := func(of string) string {
+		return `for word; do shift; [ "$word" = pvpanic-pci ] && word=` + of + `; set -- "$@" "$word"; done`
+	}
+	for name, lacks := range map[string]string{
+		"the emulator has no such device":    instead("no-such-device"),
+		"the guest finds no such device":     instead("pci-testdev"),
+		"the emulator cannot save the guest": fmt.Sprintf("exec %d>&-", devicesFD),
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
@@ -153,7 +158,7 @@ func TestAGuestThatCannotGoOnBootsEachTime(t *testing.T) {
 			config.Snapshots = t.TempDir()
 			real, err := findQEMU("")
 			g.Expect(err).NotTo(HaveOccurred())
-			config.QEMU = fakeQEMU(t, `for word; do shift; [ "$word" = pvpanic-pci ] && word=`+instead+`; set -- "$@" "$word"; done; exec `+real.path+` "$@"`)
+			config.QEMU = fakeQEMU(t, lacks+"; exec "+real.path+` "$@"`)
 			var said []string
 			outcome, err := Run(t.Context(), config, untroubled(t, &said))
 			g.Expect(err).NotTo(HaveOccurred())

@@ -38,7 +38,8 @@ const (
 	// mostSnapshots is how many a folder keeps, those that were used last. One is 130 to 180 MB.
 	mostSnapshots = 12
 
-	// abandoned is the age at which a file that is being written is one whose writer was killed.
+	// abandoned is the age at which a file that is being written is one whose writer was killed, and a lock nobody's. If
+	// it is somebody's, two make the same snapshot, and one of them is kept.
 	abandoned = time.Hour
 )
 
@@ -126,7 +127,7 @@ func prune(folder string) error {
 		case errors.Is(err, fs.ErrNotExist): // somebody else prunes
 		case err != nil:
 			return err
-		case strings.HasPrefix(entry.Name(), partPrefix):
+		case strings.HasPrefix(entry.Name(), partPrefix), filepath.Ext(entry.Name()) == lockExt:
 			if time.Since(info.ModTime()) > abandoned {
 				err = os.Remove(filepath.Join(folder, entry.Name()))
 			}
@@ -139,17 +140,9 @@ func prune(folder string) error {
 	}
 	slices.SortFunc(kept, func(a, b fs.FileInfo) int { return cmp.Compare(b.ModTime().UnixNano(), a.ModTime().UnixNano()) })
 	for _, old := range kept[min(len(kept), mostSnapshots):] {
-		path := filepath.Join(folder, old.Name())
-		if err := errors.Join(remove(path), remove(lockOf(path))); err != nil {
+		if err := os.Remove(filepath.Join(folder, old.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-	}
-	return nil
-}
-
-func remove(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
 	}
 	return nil
 }

@@ -87,10 +87,11 @@ func TestOnlyTheSnapshotsThatWereUsedLastAreKept(t *testing.T) {
 	}
 	for i := range mostSnapshots + 2 {
 		put(fmt.Sprintf("%02d%s", i, snapshotExt), time.Duration(i)*time.Minute)
-		put(fmt.Sprintf("%02d.lock", i), time.Duration(i)*time.Minute)
 	}
 	put(partPrefix+"new", time.Minute)
 	put(partPrefix+"old", 2*abandoned)
+	put("new"+lockExt, time.Minute)
+	put("old"+lockExt, 2*abandoned)
 	put("stranger", 1000*time.Hour)
 	g.Expect(prune(folder)).To(Succeed())
 	names := func(pattern string) (names []string) {
@@ -102,7 +103,7 @@ func TestOnlyTheSnapshotsThatWereUsedLastAreKept(t *testing.T) {
 		return names
 	}
 	g.Expect(names("*" + snapshotExt)).To(And(HaveLen(mostSnapshots), ContainElement("00"+snapshotExt), ContainElement(fmt.Sprintf("%02d%s", mostSnapshots-1, snapshotExt))))
-	g.Expect(names("*.lock")).To(HaveLen(mostSnapshots))
+	g.Expect(names("*" + lockExt)).To(Equal([]string{"new" + lockExt}))
 	g.Expect(names(partPrefix + "*")).To(Equal([]string{partPrefix + "new"}))
 	g.Expect(names("stranger")).To(HaveLen(1), "it is not ours")
 	g.Expect(prune(filepath.Join(folder, "nowhere"))).To(MatchError(fs.ErrNotExist))

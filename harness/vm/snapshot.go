@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -108,22 +107,22 @@ func (a *attempt) goOn(ctx context.Context) (outcome Outcome, err error) {
 	return outcome, err
 }
 
-const snapshotExt = ".snapshot"
-
-func lockOf(path string) string { return strings.TrimSuffix(path, snapshotExt) + ".lock" }
+// What a snapshot's file and its lock are called, behind the key.
+const (
+	snapshotExt = ".snapshot"
+	lockExt     = ".lock"
+)
 
 // snapshot gives the guest's snapshot, the kept one or a new one. The outcome is of the emulator that made it, or nothing.
 func (a *attempt) snapshot(ctx context.Context, key string) (*snapshot, Outcome, error) {
 	path := filepath.Join(a.config.Snapshots, key+snapshotExt)
 	size := int64(a.config.Memory) << 20
 	// Where nothing can be kept guests cost a boot each, and no more.
-	unlock := func() {}
 	if err := os.MkdirAll(a.config.Snapshots, 0o755); err == nil {
-		if lock, err := filelock.Wait(ctx, lockOf(path), nil); err == nil {
-			unlock = lock
+		if unlock, err := filelock.Wait(ctx, filepath.Join(a.config.Snapshots, key+lockExt), nil); err == nil {
+			defer unlock()
 		}
 	}
-	defer func() { unlock() }()
 	if ctx.Err() != nil {
 		return nil, Outcome{}, context.Cause(ctx)
 	}
@@ -164,18 +163,16 @@ func (a *attempt) makeSnapshot(ctx context.Context, size int64) (_ *snapshot, ou
 	}
 	defer closeAll(near, far)
 
-	halted := make(chan error, 1)
+	stopped, saves := false, make(chan error, 1)
 	go func() {
 		monitor := qmp.New(near)
 		err := monitor.Await("STOP")
 		if err == nil {
+			stopped = true
 			err = monitor.Execute("xen-save-devices-state", map[string]any{"filename": inherited(devicesFD), "live": false})
-		}
-		if err == nil {
 			_ = monitor.Execute("quit", nil) // it may be gone before it has answered
 		}
-		near.Close() // an emulator that stays is none that can be used: its guest has a budget
-		halted <- err
+		saves <- err
 	}()
 	made := &snapshot{memory: memory}
 	read := make(chan error, 1)
@@ -191,14 +188,14 @@ func (a *attempt) makeSnapshot(ctx context.Context, size int64) (_ *snapshot, ou
 		files: []*os.File{memory, job, saving, far},
 	}, Watch{Started: a.watch.Started, Console: a.watch.Console, Trouble: a.watch.Trouble})
 	closeAll(saving, far)
-	problem := errors.Join(<-halted, <-read)
+	problem := errors.Join(<-saves, <-read)
 	switch {
-	case problem == nil && len(made.devices) > 0 && ctx.Err() == nil:
+	case ctx.Err() != nil || !errors.Is(err, ErrNoBoot):
+		return nil, outcome, err
+	case stopped && problem == nil && len(made.devices) > 0:
 		return made, outcome, nil
-	case errors.Is(err, ErrNoBoot) && outcome.refused:
-		err = because(errNoSnapshot, nil, "%v", err)
-	case err == nil:
-		err = because(errNoSnapshot, nil, "the guest's devices cannot be saved: %v", problem)
+	case stopped || outcome.refused:
+		err = because(errNoSnapshot, nil, "the guest cannot be kept: %v", errors.Join(problem, err))
 	}
 	return nil, outcome, err
 }

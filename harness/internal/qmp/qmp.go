@@ -40,7 +40,7 @@ func (m *Monitor) Close() error { return m.line.Close() }
 func (m *Monitor) Execute(command string, arguments map[string]any) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := m.begin(); err != nil {
+	if err := m.begin(time.Now().Add(patience)); err != nil {
 		return err
 	}
 	return m.give(command, arguments)
@@ -50,10 +50,7 @@ func (m *Monitor) Execute(command string, arguments map[string]any) error {
 func (m *Monitor) Await(event string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := m.begin(); err != nil {
-		return err
-	}
-	if err := m.line.SetDeadline(time.Time{}); err != nil {
+	if err := m.begin(time.Time{}); err != nil {
 		return err
 	}
 	for {
@@ -67,7 +64,11 @@ func (m *Monitor) Await(event string) error {
 	}
 }
 
-func (m *Monitor) begin() error {
+// begin has the emulator take commands, and leaves the deadline on the line.
+func (m *Monitor) begin(deadline time.Time) error {
+	if err := m.line.SetDeadline(deadline); err != nil {
+		return err
+	}
 	if m.open {
 		return nil
 	}
@@ -85,9 +86,6 @@ func (m *Monitor) give(command string, arguments map[string]any) error {
 	}
 	line, err := json.Marshal(request)
 	if err != nil {
-		return err
-	}
-	if err := m.line.SetDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
 	if _, err := m.line.Write(append(line, '\n')); err != nil {
