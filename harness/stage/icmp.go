@@ -125,6 +125,10 @@ func (d *Dialing) SYN(ctx context.Context) wire.Segment {
 	defer cancel()
 	syn, err := d.process.host.scene.lab.Wire().Await(ctx, match.SYN().From(d.process.host).Matches)
 	mustStage(err)
+	// The state comes with TCP_INFO, for which the kernel waits until connect(2) has given the socket back (lock_sock_fast
+	// in tcp_get_info). An ICMP error before that would be a soft one (sock_owned_by_user in tcp_v4_err), and the kernel
+	// silent until its last SYN was not answered: on one processor a tick in the midst of connect(2) is enough.
+	d.State()
 	return syn
 }
 
