@@ -59,6 +59,10 @@ func (c Config) restorable(share bool) []string {
 
 // goOn runs the guest from its snapshot, which is made if there is none.
 func (a *attempt) goOn(ctx context.Context) (outcome Outcome, err error) {
+	letter, err := guest.PutJob(a.config.Job)
+	if err != nil { // the job's fault, and not that of guests that are alike
+		return outcome, because(errNoSnapshot, nil, "%v", err)
+	}
 	key, err := a.key()
 	if err != nil {
 		return outcome, err
@@ -76,10 +80,6 @@ func (a *attempt) goOn(ctx context.Context) (outcome Outcome, err error) {
 		return making, err
 	}
 	defer kept.memory.Close()
-	letter, err := guest.PutJob(a.config.Job)
-	if err != nil {
-		return making, because(errNoSnapshot, nil, "%v", err)
-	}
 	job, err := memoryFile("job", letter, guest.JobMemory)
 	if err != nil {
 		return making, err

@@ -8,7 +8,8 @@
 // is the console.
 //
 // Words: the plan is what the host wrote into the initramfs for PID 1; the job is the part of it
-// that only the caller's function understands. Times are CLOCK_MONOTONIC as time.Duration since the
+// that only the caller's function understands. A machine that is kept stops when all is ready, and
+// finds its job in memory when it goes on. Times are CLOCK_MONOTONIC as time.Duration since the
 // guest's boot.
 //
 // Sources: Documentation/filesystems/ramfs-rootfs-initramfs.rst, Documentation/admin-guide/
