@@ -9,11 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Commands of linux/ethtool.h.
-const (
-	ethtoolGetLink   = 0x0a // ETHTOOL_GLINK
-	ethtoolSetTxCsum = 0x17 // ETHTOOL_STXCSUM
-)
+const ethtoolSetTxCsum = 0x17 // ETHTOOL_STXCSUM of linux/ethtool.h
 
 // disableTxChecksumOffload makes the calling thread's namespace compute TCP checksums in software.
 // Without it a veth carries half-made checksums, and segmentation offload puts segments on the
@@ -21,17 +17,6 @@ const (
 func disableTxChecksumOffload(device string) error {
 	if err := ethtool(device, ethtoolSetTxCsum); err != nil && !errors.Is(err, unix.EOPNOTSUPP) {
 		return fmt.Errorf("cannot switch off checksum offload of %s: %w", device, err)
-	}
-	return nil
-}
-
-// noticeCarrier returns when the calling thread's namespace has acted on the carrier that the device
-// has now: neighbours flushed, the queue (de)activated, the bridge port (un)blocked. The kernel puts
-// that off to a worker (linkwatch_event); asking for the link does it at once (ethtool_op_get_link,
-// linkwatch_sync_dev). A device that is down has nothing to notice.
-func noticeCarrier(device string) error {
-	if err := ethtool(device, ethtoolGetLink); err != nil {
-		return fmt.Errorf("cannot ask for the carrier of %s: %w", device, err)
 	}
 	return nil
 }

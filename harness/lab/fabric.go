@@ -59,11 +59,28 @@ func newFabric() (*fabric, error) {
 	return f, nil
 }
 
+// noIPv6 is the sysctl that keeps IPv6 off devices to come.
+const noIPv6 = "net.ipv6.conf.default.disable_ipv6"
+
+// hasIPv6 tells whether this kernel has it.
+func hasIPv6() bool {
+	_, err := os.Stat("/proc/sys/net/ipv6")
+	return !errors.Is(err, os.ErrNotExist)
+}
+
+// keepIPv6Off keeps it off the devices to come of the calling thread's namespace.
+func keepIPv6Off() error {
+	if !hasIPv6() {
+		return nil
+	}
+	return kernel.SetSysctl(noIPv6, "1")
+}
+
 func (f *fabric) open() (err error) {
 	// A switch has no addresses; IPv6 off keeps its own router solicitations and multicast reports off the
 	// cables. Only lo is there before this, and is no cable. That of "all" would need the kernel's lock of all
 	// network devices, and tries for it without a pause while others have it (addrconf_disable_ipv6).
-	if err := kernel.SetSysctl("net.ipv6.conf.default.disable_ipv6", "1"); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := keepIPv6Off(); err != nil {
 		return err
 	}
 	if f.rtnl, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {

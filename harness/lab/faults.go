@@ -61,10 +61,12 @@ func (h *Host) Unplug() error {
 
 // carrierNoticed returns when both ends of the cable have acted on the carrier they have now.
 func (h *Host) carrierNoticed() error {
-	return errors.Join(
-		h.stack.NoticeCarrier(),
-		h.lab.ns.do(func() error { return noticeCarrier(h.name) }),
-	)
+	return errors.Join(h.stack.NoticeCarrier(), h.portNoticed())
+}
+
+// portNoticed returns when the switch has acted on the carrier of the host's port.
+func (h *Host) portNoticed() error {
+	return h.lab.ns.do(func() error { return noticeCarrier(h.port) })
 }
 
 // Replug puts the cable back.
@@ -101,7 +103,12 @@ func (h *Host) LinkUp() error {
 		if err := s.SetLink(true); err != nil {
 			return err
 		}
-		return s.AddAddress(h.ipv6)
+		for _, prefix := range h.lab.spoken(h.ipv6) {
+			if err := s.AddAddress(prefix); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("cannot set %s of %s up: %w", device, h.name, err)

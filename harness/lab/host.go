@@ -3,6 +3,7 @@ package lab
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 
@@ -53,7 +54,12 @@ func (h *Host) boot() (err error) {
 	if h.machine != nil {
 		return h.bootMachine()
 	}
-	stack, err := NewLocal(h.lab.profile, h.settings)
+	settings := h.settings
+	if h.lab.family == 4 && hasIPv6() {
+		settings = maps.Clone(settings)
+		settings[noIPv6] = "1"
+	}
+	stack, err := NewLocal(h.lab.profile, settings)
 	if err != nil {
 		return err
 	}
@@ -86,7 +92,7 @@ func (h *Host) plugIn(cable *netlink.Veth) error {
 
 // configure configures the device at the host's end of the cable.
 func (h *Host) configure() error {
-	addresses := []netip.Prefix{h.ipv4, h.ipv6}
+	addresses := h.lab.spoken(h.ipv4, h.ipv6)
 	var gateways []netip.Addr
 	if h.network.routed {
 		for _, prefix := range addresses {
@@ -96,7 +102,7 @@ func (h *Host) configure() error {
 	if err := h.stack.Configure(addresses, gateways); err != nil {
 		return fmt.Errorf("%s: %w", h.name, err)
 	}
-	return h.carrierNoticed()
+	return h.portNoticed()
 }
 
 // Up tells whether the host is on.

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
+	"slices"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -18,6 +20,7 @@ import (
 type Lab struct {
 	*fabric
 	profile kernel.Profile
+	family  int      // that everything is about, or 0
 	near    *network // the only one where there is no router
 	router  *Router
 	record  *wire.Capture
@@ -37,6 +40,21 @@ func New(profile kernel.Profile) (*Lab, error) {
 		return nil, errors.Join(fmt.Errorf("cannot build the switch: %w", err), l.Close())
 	}
 	return l, nil
+}
+
+// Over makes IPv4 or IPv6, 4 or 6, the only family that the hosts and routers to come have addresses in. Another one
+// would change nothing that is seen, and keep their kernels busy: with its addresses, and with the timers of each.
+func (l *Lab) Over(family int) { l.family = family }
+
+// spoken are those of the prefixes that are of the family that the lab is about.
+func (l *Lab) spoken(prefixes ...netip.Prefix) []netip.Prefix {
+	return slices.DeleteFunc(prefixes, func(p netip.Prefix) bool {
+		family := 4
+		if p.Addr().Is6() {
+			family = 6
+		}
+		return l.family != 0 && l.family != family
+	})
 }
 
 func (l *Lab) build() (err error) {

@@ -2,6 +2,7 @@ package lab_test
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -96,6 +97,39 @@ func TestUnpluggingACableTakesCarrierFromThatHostAlone(t *testing.T) {
 	}
 	if !carrier(t, client) {
 		t.Error("replugged: the client has no carrier")
+	}
+}
+
+func TestALabOverOneFamilyHasNoAddressOfTheOther(t *testing.T) {
+	for family, own := range map[int]string{4: "192.0.2.1", 6: "2001:db8::1"} {
+		l, err := lab.New(kernel.Scaled)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		l.Over(family)
+		client, err := l.AddHost("client")
+		if err != nil {
+			t.Fatal(err)
+		}
+		server, err := l.AddHost("server")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for what, change := range map[string]func() error{
+			"from the first": func() error { return nil },
+			"after a reboot": func() error { return errors.Join(client.PowerOff(), client.Reboot()) },
+			"with its link set up again": func() error {
+				return errors.Join(client.LinkDown(), client.LinkUp(), client.PinNeighbour(server))
+			},
+		} {
+			if err := change(); err != nil {
+				t.Fatalf("over IPv%d, %s: %v", family, what, err)
+			}
+			if has := addresses(t, client); has != own {
+				t.Errorf("over IPv%d, %s: the host has %q, not %q", family, what, has, own)
+			}
+		}
 	}
 }
 

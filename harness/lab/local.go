@@ -144,9 +144,9 @@ func (s *Local) Configure(addresses []netip.Prefix, gateways []netip.Addr) (err 
 	if err := s.NoticeCarrier(); err != nil {
 		return err
 	}
-	_, noIPv6 := os.Stat("/proc/sys/net/ipv6") // a kernel without IPv6 has claims over IPv4 to prove
+	with6 := hasIPv6() // a kernel without it has claims over IPv4 to prove
 	for _, prefix := range addresses {
-		if prefix.Addr().Is6() && errors.Is(noIPv6, os.ErrNotExist) {
+		if prefix.Addr().Is6() && !with6 {
 			continue
 		}
 		if err := s.AddAddress(prefix); err != nil {
@@ -154,7 +154,7 @@ func (s *Local) Configure(addresses []netip.Prefix, gateways []netip.Addr) (err 
 		}
 	}
 	for _, gateway := range gateways {
-		if gateway.Is6() && errors.Is(noIPv6, os.ErrNotExist) {
+		if gateway.Is6() && !with6 {
 			continue
 		}
 		if err := s.addGateway(gateway); err != nil {
@@ -166,7 +166,7 @@ func (s *Local) Configure(addresses []netip.Prefix, gateways []netip.Addr) (err 
 
 // NoticeCarrier implements Stack.
 func (s *Local) NoticeCarrier() error {
-	return s.ns.do(func() error { return noticeCarrier(device) })
+	return s.ns.do(func() error { return noticeCarrier(s.link) })
 }
 
 // SetLink implements Stack.

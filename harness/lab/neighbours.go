@@ -2,7 +2,6 @@ package lab
 
 import (
 	"fmt"
-	"net/netip"
 
 	"github.com/vishvananda/netlink"
 )
@@ -13,7 +12,7 @@ import (
 // minute or so, and its EHOSTUNREACH takes the place of ETIMEDOUT.
 func (h *Host) PinNeighbour(other *Host) error {
 	stack, err := h.on()
-	for _, prefix := range []netip.Prefix{other.ipv4, other.ipv6} {
+	for _, prefix := range h.lab.spoken(other.ipv4, other.ipv6) {
 		if err == nil {
 			err = stack.PinNeighbour(prefix.Addr(), other.mac)
 		}

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -70,6 +70,11 @@ func (r *Router) start() (err error) {
 	if err := kernel.Forward(); err != nil {
 		return err
 	}
+	if r.lab.family == 4 {
+		if err := keepIPv6Off(); err != nil {
+			return err
+		}
+	}
 	if r.rtnl, err = netlink.NewHandle(unix.NETLINK_ROUTE, unix.NETLINK_NETFILTER); err != nil {
 		return fmt.Errorf("cannot open netlink: %w", err)
 	}
@@ -101,8 +106,8 @@ func (r *Router) plugIn(n *network, name string, mac net.HardwareAddr) (link, po
 		return nil, nil, fmt.Errorf("cannot bring up %s: %w", name, err)
 	}
 	err = errors.Join(
-		r.ns.do(func() error { return noticeCarrier(name) }),
-		r.lab.ns.do(func() error { return noticeCarrier(cable.Name) }),
+		r.ns.do(func() error { return noticeCarrier(link) }),
+		r.lab.ns.do(func() error { return noticeCarrier(cable) }),
 	)
 	if err != nil {
 		return nil, nil, err
@@ -117,9 +122,9 @@ func (r *Router) plugIn(n *network, name string, mac net.HardwareAddr) (link, po
 
 // addresses are the router's in a network, in each family that the kernel has.
 func (r *Router) addresses(n *network) []netip.Prefix {
-	all := []netip.Prefix{n.address4(routerNumber), n.address6(routerNumber)}
-	if _, err := os.Stat("/proc/sys/net/ipv6"); errors.Is(err, os.ErrNotExist) {
-		all = all[:1]
+	all := r.lab.spoken(n.address4(routerNumber), n.address6(routerNumber))
+	if !hasIPv6() {
+		all = slices.DeleteFunc(all, func(p netip.Prefix) bool { return p.Addr().Is6() })
 	}
 	return all
 }

@@ -93,6 +93,7 @@ func newScene(hosts kernel.Profile) *scene {
 	s := &scene{identity: id, claim: proved, profile: settings.profile, running: running, sabotage: settings.sabotage}
 	s.lab, err = lab.New(hosts)
 	s.mustStageWith(err, "net-namespace", "bridge", "packet-socket")
+	s.lab.Over(id.Family)
 	DeferCleanup(func(ctx SpecContext) { s.strike(ctx, settings.out) })
 	return s
 }
