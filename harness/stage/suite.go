@@ -44,6 +44,9 @@ func IsSpec() bool { return spec.Chosen() != nil }
 // the exit code: 0 if all passed or are unsupported, 1 otherwise. Their results go to the pipe that
 // the runner reads.
 func RunSpec() int {
+	if os.Getenv(ClockEnv) == virtualClock {
+		letWatchSleep()
+	}
 	suiteConfig, reporterConfig := GinkgoConfiguration()
 	suiteConfig.RandomSeed = 1 // the same order every time
 	suiteConfig.Timeout = 0    // Ginkgo's hour is less than a keepalive with the kernel's defaults takes
