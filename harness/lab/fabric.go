@@ -25,6 +25,7 @@ type fabric struct {
 	rtnl    *netlink.Handle
 	bridges map[string]netlink.Link
 	cables  int // that it has had
+	packets int // a packet socket by which frames leave by a port; 0 before the first
 }
 
 // ports is the device group that all ports are in, so that they can be taken away at once.
@@ -122,6 +123,18 @@ func (f *fabric) port(name string, bridge netlink.Link) *netlink.Veth {
 	return netlink.NewVeth(attrs)
 }
 
+// injector is the packet socket by which frames leave, on the thread of the fabric's namespace. It stays: to close one the
+// kernel waits for an RCU grace period (packet_release), 8 ms in which another frame may be due.
+func (f *fabric) injector() (fd int, err error) {
+	if f.packets == 0 {
+		if f.packets, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0); err != nil {
+			f.packets = 0
+			return 0, fmt.Errorf("cannot open a packet socket: %w", err)
+		}
+	}
+	return f.packets, nil
+}
+
 // clear takes every port and every filter away.
 func (f *fabric) clear() error {
 	return f.ns.do(func() error {
@@ -159,6 +172,9 @@ func (f *fabric) release() error {
 func (f *fabric) close() error {
 	if f.rtnl != nil {
 		f.rtnl.Close()
+	}
+	if f.packets != 0 {
+		_ = unix.Close(f.packets)
 	}
 	return f.ns.close()
 }

@@ -53,11 +53,10 @@ func (l *Lab) transmit(port netlink.Link, frame []byte) error {
 		return errNamespaceGone
 	}
 	return l.ns.do(func() error {
-		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+		fd, err := l.injector()
 		if err != nil {
 			return err
 		}
-		defer unix.Close(fd)
 		return unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: port.Attrs().Index})
 	})
 }
