@@ -126,13 +126,14 @@ func (f *fabric) port(name string, bridge netlink.Link) *netlink.Veth {
 // injector is the packet socket by which frames leave, on the thread of the fabric's namespace. It stays: to close one the
 // kernel waits for an RCU grace period (packet_release), 8 ms in which another frame may be due.
 func (f *fabric) injector() (fd int, err error) {
-	if f.packets == 0 {
-		if f.packets, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0); err != nil {
-			f.packets = 0
-			return 0, fmt.Errorf("cannot open a packet socket: %w", err)
-		}
+	if f.packets != 0 {
+		return f.packets, nil
 	}
-	return f.packets, nil
+	if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0); err != nil {
+		return 0, fmt.Errorf("cannot open a packet socket: %w", err)
+	}
+	f.packets = fd
+	return fd, nil
 }
 
 // clear takes every port and every filter away.
